@@ -27,22 +27,32 @@ class CamreelError(Exception):
 
 
 class ConfigError(CamreelError):
+    """Usage or configuration."""
+
     exit_code = 2
 
 
 class InputError(CamreelError):
+    """An input cannot be opened or read."""
+
     exit_code = 4
 
 
 class OutputError(CamreelError):
+    """An output cannot be written."""
+
     exit_code = 5
 
 
 class ModelError(CamreelError):
+    """Model or weights."""
+
     exit_code = 6
 
 
 class DeviceError(CamreelError):
+    """Device or memory."""
+
     exit_code = 7
 
 

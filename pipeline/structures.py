@@ -38,11 +38,13 @@ class Picture:
 
     @property
     def width(self) -> int:
-        return self.y.shape[1]
+        """Pixels."""
+        return int(self.y.shape[1])
 
     @property
     def height(self) -> int:
-        return self.y.shape[0]
+        """Pixels."""
+        return int(self.y.shape[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,8 @@ class FrameActivation:
 
 @dataclass(frozen=True, slots=True)
 class Box:
+    """A rectangle on one frame."""
+
     xyxy: tuple[float, float, float, float]
     """Left, top, right, bottom in pixels; half-open and inside the picture."""
     score: float

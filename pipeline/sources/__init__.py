@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+from pipeline.sources.contract import Source
+from pipeline.sources.file import FileSource
+from pipeline.sources.inputs import expand
 
-from pipeline.structures import Frame, VideoInfo
+__all__ = ["FileSource", "Source", "expand", "open_source"]
 
 
-class Source(Protocol):
-    """Frames in order, once. Closed by whoever opened it, at any time and more than once."""
+def open_source(uri: str, *, start: float | None = None, end: float | None = None, audio: bool = True) -> Source:
+    """Opens a video.
 
-    info: VideoInfo
-    corrupt: int
-    """Packets that could not be decoded so far."""
-    notes: list[str]
-    """What the source could not carry or had to change, as sentences for the user."""
+    Args:
+        uri: Path, http(s) address, or `-` for standard input.
+        start: Seconds from the source's zero to begin at; None: from its first frame.
+        end: Seconds to stop before; None: to its last frame.
+        audio: Whether the audio packets ride along on the frames.
 
-    def __iter__(self) -> Iterator[Frame]:
-        """Yields every frame once.
+    Returns:
+        A source to iterate once and to close, or to use in `with`.
 
-        Raises:
-            InputError: reading failed and nothing more can come.
-        """
-        ...
-
-    def close(self) -> None: ...
+    Raises:
+        InputError: there is nothing to read, or it is no video.
+    """
+    return FileSource(uri, start=start, end=end, audio=audio)

@@ -1,0 +1,5 @@
+"""`python -m pipeline` is `camreel`."""
+
+from pipeline.cli import main
+
+main()

@@ -1,0 +1,139 @@
+"""FrameActivation* -> Localization*: rectify, scale, threshold; boxes and peaks.
+
+The scale is absolute: logits over a slowly running high percentile of the evidence. It is never taken from one frame, which would
+blow up noise into signal and make the heat flicker.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from pipeline.structures import F32, Action, Box, FrameActivation, Grid, Localization
+
+PERCENTILE = 99.9
+"""Of a map's cells: its strongest few, so that a small actor is not lost."""
+RISE, FALL = 0.5, 30.0
+"""Seconds in which the scale follows stronger and weaker evidence."""
+LEAST_SCALE = 1.0
+"""Logits: evidence weaker than this is never shown as full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Which classes are reported, and when evidence is a box."""
+
+    classes: tuple[int, ...] = ()
+    """Only these; empty: all."""
+    top_k: int = 3
+    min_score: float = 0.1
+    threshold: float = 0.5
+    """Saliency at which a box begins."""
+    min_area: float = 0.001
+    """Least area of a box as a share of the picture."""
+
+
+def locate(activations: Iterable[FrameActivation], labels: Sequence[str], multilabel: bool, rules: Rules) -> Iterator[Localization]:
+    """Turns logits into scores and signed maps into saliency, boxes and peaks.
+
+    Args:
+        activations: with maps on a grid over the picture.
+        labels: class names [C].
+        multilabel: scores are sigmoids of the logits, not their softmax.
+        rules: what is reported.
+    """
+    scale = _RunningScale()
+    candidates = np.array(rules.classes or range(len(labels)), np.int64)
+    for activation in activations:
+        scores = _scores(activation.logits, multilabel)
+        best = candidates[np.argsort(-scores[candidates], kind="stable")[: rules.top_k]]
+        shown = [int(c) for c in best if scores[c] >= rules.min_score]
+        rows = {int(c): row for row, c in enumerate(activation.classes)}
+        evidence = [np.maximum(activation.maps[rows[c]], 0) for c in shown if c in rows]
+        unit = scale.follow(evidence[0] if evidence else None, activation.frame.time)
+        actions = []
+        for class_id in shown:
+            row = rows.get(class_id)
+            saliency = None if row is None else np.clip(activation.maps[row] / unit, 0, 1)
+            actions.append(_action(activation, class_id, labels[class_id], float(scores[class_id]), saliency, unit, rules))
+        yield Localization(activation.frame, tuple(actions))
+
+
+def _scores(logits: F32, multilabel: bool) -> F32:
+    wide = logits.astype(np.float64)
+    if multilabel:
+        return np.asarray(1 / (1 + np.exp(-np.clip(wide, -500, 500))), np.float32)
+    exponential = np.exp(wide - wide.max())
+    return np.asarray(exponential / exponential.sum(), np.float32)
+
+
+class _RunningScale:
+    """A high percentile of the evidence of the best action, followed fast upwards and slowly downwards."""
+
+    def __init__(self) -> None:
+        self._value: float | None = None
+        self._time = 0.0
+
+    def follow(self, evidence: F32 | None, time: float) -> float:
+        """The scale in logits at `time`, having seen this frame's evidence [h, w] (None: no action)."""
+        elapsed, self._time = max(0.0, time - self._time), time
+        if evidence is not None:
+            seen = float(np.percentile(evidence, PERCENTILE))
+            if self._value is None:
+                self._value = seen
+            constant = RISE if seen > self._value else FALL
+            self._value += (1 - math.exp(-elapsed / constant)) * (seen - self._value)
+        return max(LEAST_SCALE, self._value or 0.0)
+
+
+def _action(
+    activation: FrameActivation, class_id: int, label: str, score: float, saliency: F32 | None, unit: float, rules: Rules
+) -> Action:
+    picture, grid = activation.frame.picture, activation.grid
+    peak: tuple[float, float] | None = None
+    boxes: tuple[Box, ...] = ()
+    if saliency is not None and saliency.max(initial=0) > 0:
+        peak = _peak(saliency, grid, picture.width, picture.height)
+        boxes = find_boxes(saliency, grid, (picture.width, picture.height), rules.threshold, rules.min_area, score)
+    return Action(class_id, label, score, float(activation.logits[class_id]), saliency, unit, grid, peak, boxes)
+
+
+def _peak(saliency: F32, grid: Grid, width: int, height: int) -> tuple[float, float]:
+    """(x, y) of the strongest cell; the middle one of those that saturate."""
+    rows, columns = np.nonzero(saliency == saliency.max())
+    middle = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
+    y, x = (grid.start[i] + grid.jump[i] * int(at[middle]) for i, at in enumerate((rows, columns)))
+    return min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0)
+
+
+def find_boxes(
+    saliency: F32, grid: Grid, picture: tuple[int, int], threshold: float, min_area: float, score: float
+) -> tuple[Box, ...]:
+    """Boxes around all connected components (8 neighbours) of cells at or above the threshold, strongest first.
+
+    Args:
+        saliency: [h, w] in [0, 1].
+        grid: where its cells lie.
+        picture: (width, height) in pixels.
+        threshold: saliency at which a box begins.
+        min_area: least area as a share of the picture.
+        score: of the action; a box's score is this times the largest saliency inside.
+    """
+    width, height = picture
+    count, labelled, stats, _ = cv2.connectedComponentsWithStats((saliency >= threshold).astype(np.uint8), connectivity=8)
+    boxes = []
+    for component in range(1, count):
+        x, y, w, h = (int(value) for value in stats[component, :4])
+        left, right = (grid.start[1] + grid.jump[1] * (edge - 0.5) + 0.5 for edge in (x, x + w))
+        top, bottom = (grid.start[0] + grid.jump[0] * (edge - 0.5) + 0.5 for edge in (y, y + h))
+        left, right = max(left, 0.0), min(right, float(width))
+        top, bottom = max(top, 0.0), min(bottom, float(height))
+        if right <= left or bottom <= top or (right - left) * (bottom - top) < min_area * width * height:
+            continue
+        strongest = float(saliency[labelled == component].max())
+        boxes.append(Box((left, top, right, bottom), strongest * score))
+    return tuple(sorted(boxes, key=lambda box: -box.score))

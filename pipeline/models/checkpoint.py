@@ -1,0 +1,149 @@
+"""camreel checkpoints: one `.safetensors` file with what is needed to use it in its metadata.
+
+The string metadata has the key `camreel`, which holds the fields of `Metadata` as JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from pipeline.errors import ModelError, OutputError
+from pipeline.models.contract import Triple
+
+KEY = "camreel"
+FORMAT = 1
+
+
+class Metadata(BaseModel):
+    """What a network needs besides its tensors."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: Literal[1] = 1
+    arch: str
+    """Name of the network in the table."""
+    classes: tuple[str, ...] = Field(min_length=1)
+    mean: Triple
+    std: Triple
+    """Normalisation of RGB in [0, 1]."""
+    resize: tuple[int, ...] = Field(min_length=1, max_length=2)
+    """Short side, or (height, width), before the crop in training."""
+    crop: tuple[int, int]
+    """(height, width) of the pictures in training."""
+    clip_len: int = Field(ge=1)
+    frame_rate: float | None = Field(gt=0)
+    multilabel: bool
+    threshold: float | None = Field(default=None, gt=0, lt=1)
+    """Saliency from which boxes are cut; None: not calibrated."""
+    metrics: dict[str, Any] = {}
+    licence: str = ""
+    source: str = ""
+
+    @model_validator(mode="after")
+    def _sane(self) -> Metadata:
+        if min(self.std) <= 0:
+            raise ValueError("std must be positive")
+        if min(*self.crop, *self.resize) < 1:
+            raise ValueError("crop and resize must be positive")
+        return self
+
+
+def save(path: Path, tensors: Mapping[str, Tensor], metadata: Metadata) -> None:
+    """Writes a checkpoint whole or not at all: under a partial name first.
+
+    Args:
+        path: ends in `.safetensors`; an older file is replaced.
+        tensors: the network's state dict.
+        metadata: goes into the file as JSON.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    own = {key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for key, tensor in tensors.items()}
+    try:
+        save_file(own, partial, metadata={KEY: metadata.model_dump_json()})
+        os.replace(partial, path)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"cannot write the checkpoint {path}", str(error), "choose another folder or free some space") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], Metadata, str]:
+    """Reads a checkpoint.
+
+    Returns:
+        The tensors on the CPU (floating ones in float32), the metadata and the file's sha256.
+
+    Raises:
+        ModelError: missing, truncated, tampered with, of another format or without its metadata.
+    """
+    tensors, text = read_tensors(path)
+    if text is None:
+        raise ModelError(
+            f"{path} is not a camreel checkpoint",
+            f"its metadata has no key {KEY!r}",
+            "give the network's name and this file as its weights (`--weights`)",
+        )
+    return tensors, parse(text, path), digest(path)
+
+
+def parse(text: str, path: Path) -> Metadata:
+    """Validates the JSON of a checkpoint.
+
+    Raises:
+        ModelError: it is no JSON, of another format, or a field is missing or wrong.
+    """
+    try:
+        return Metadata.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "metadata"
+        if where == "format":
+            why = f"its format is {first['input']!r}, this version reads {FORMAT}"
+        elif lost := [str(e["loc"][0]) for e in error.errors() if e["type"] == "missing" and len(e["loc"]) == 1]:
+            why = f"its metadata lacks {', '.join(lost)}"
+        else:
+            why = f"its metadata is wrong at {where}: {first['msg']}"
+        raise ModelError(f"cannot read the checkpoint {path}", why, "write it again with this version of camreel") from None
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
+    """Tensors of a `.safetensors` file (floating ones in float32), and its camreel metadata where it has one.
+
+    Raises:
+        ModelError: missing, truncated or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            text = (file.metadata() or {}).get(KEY)
+            tensors = {key: _single(file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118
+    except OSError as error:
+        raise ModelError(f"cannot open {path}", error.strerror or str(error), "check the name of the file") from error
+    except SafetensorError as error:
+        raise ModelError(f"cannot read {path}", f"truncated or damaged: {error}", "copy or write the file again") from error
+    broken = [key for key, tensor in tensors.items() if tensor.is_floating_point() and not bool(tensor.isfinite().all())]
+    if broken:
+        raise ModelError(f"cannot use {path}", f"{broken[0]} holds values that are not finite", "copy or write the file again")
+    return tensors, text
+
+
+def _single(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def digest(path: Path) -> str:
+    """Sha256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

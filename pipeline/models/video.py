@@ -1,0 +1,102 @@
+"""Video networks of torchvision, trained on Kinetics-400.
+
+Clip lengths and frame rates are those that torchvision documents for its weights.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.models.contract import Features, Geometry
+from pipeline.models.family import Family
+
+
+def _resnet(net: Any, x: Tensor) -> Features:
+    return Features(net.layer4(net.layer3(net.layer2(net.layer1(net.stem(x))))))
+
+
+def _s3d(net: Any, x: Tensor) -> Features:
+    return Features(net.features(x))
+
+
+def _swin(net: Any, x: Tensor) -> Features:
+    # After the norm, where pooling and the linear layer follow: before it, the head would not be linear.
+    return Features(net.norm(net.features(net.pos_drop(net.patch_embed(x)))).permute(0, 4, 1, 2, 3))
+
+
+def _mvit(net: Any, x: Tensor) -> Features:
+    """All blocks but the last: after it the head reads the class token only, and no gradient reaches the patches."""
+    tokens = net.pos_encoding(net.conv_proj(x).flatten(2).transpose(1, 2))
+    grid = (net.pos_encoding.temporal_size, *net.pos_encoding.spatial_size)
+    for block in net.blocks[:-1]:
+        tokens, grid = block(tokens, grid)
+    return Features(tokens[:, 1:].transpose(1, 2).unflatten(2, grid), tokens[:, :1])
+
+
+def _mvit_head(net: Any, features: Features) -> Tensor:
+    assert features.context is not None
+    tokens = torch.cat((features.context, features.maps.flatten(2).transpose(1, 2)), dim=1)
+    tokens, _ = net.blocks[-1](tokens, tuple(features.maps.shape[2:]))
+    logits: Tensor = net.head(net.norm(tokens)[:, 0])
+    return logits
+
+
+_LONG = Geometry((0.0, 0.0, 0.0), (8.0, 16.0, 16.0))
+
+R3D = Family(about="3D ResNet-18", geometry=_LONG, features=_resnet, classifier="fc", clip_len=16, frame_rate=15.0)
+R2PLUS1D = Family(
+    about="(2+1)D ResNet-18, convolutions factored in space and time",
+    geometry=_LONG,
+    features=_resnet,
+    classifier="fc",
+    clip_len=16,
+    frame_rate=15.0,
+)
+MC3 = Family(
+    about="ResNet-18, 3D at the bottom and 2D above: a map for every sample",
+    # Five temporal convolutions of 3 samples and no temporal stride: the padding reaches 5 samples.
+    geometry=Geometry((0.0, 0.0, 0.0), (1.0, 16.0, 16.0), margin=5),
+    features=_resnet,
+    classifier="fc",
+    clip_len=16,
+    frame_rate=15.0,
+)
+S3D = Family(
+    about="separable 3D inception, light",
+    geometry=Geometry((2.0, 8.0, 8.0), (8.0, 32.0, 32.0)),
+    features=_s3d,
+    classifier="classifier.1",
+    window=(2, 7, 7),
+    clip_len=128,
+    frame_rate=15.0,
+)
+SWIN3D = Family(
+    about="video Swin transformer",
+    geometry=Geometry((0.5, 15.5, 15.5), (2.0, 32.0, 32.0)),
+    features=_swin,
+    classifier="head",
+    clip_len=32,
+    frame_rate=15.0,
+)
+MVIT = Family(
+    about="multiscale vision transformer, 224 x 224 only",
+    geometry=Geometry((0.0, 0.0, 0.0), (2.0, 32.0, 32.0)),
+    features=_mvit,
+    classifier="head.1",
+    head=_mvit_head,
+    clip_len=16,
+    frame_rate=7.5,
+    fixed_size=True,
+)
+
+VIDEO: dict[str, Family] = {
+    "mc3_18": MC3,
+    "r3d_18": R3D,
+    "r2plus1d_18": R2PLUS1D,
+    "s3d": S3D,
+    **dict.fromkeys(("swin3d_t", "swin3d_s", "swin3d_b"), SWIN3D),
+    **dict.fromkeys(("mvit_v1_b", "mvit_v2_s"), MVIT),
+}

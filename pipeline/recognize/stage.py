@@ -1,0 +1,214 @@
+"""The stage: clips in batches through the network, with their logits, maps and self-check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.errors import DeviceError
+from pipeline.recognize.backend import Backend
+from pipeline.structures import F32, Clip, ClipActivation, Grid
+
+if TYPE_CHECKING:
+    from pipeline.models import Features, Recognizer
+
+    MapMethod = Callable[[Recognizer, Features, Tensor], Tensor]
+
+NO_EVIDENCE = -1e4
+"""Logit of every class where the network gave no number: no score, in softmax and in sigmoid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which classes are mapped."""
+
+    classes: tuple[int, ...] = ()
+    """Always these and no others; empty: the top k of every slice, and those of the clip before."""
+    top_k: int = 3
+
+
+def recognize(
+    clips: Iterable[Clip],
+    recognizer: Recognizer,
+    maps: MapMethod,
+    selection: Selection,
+    grid: Grid,
+    *,
+    backend: Backend,
+    complete: bool = True,
+    notify: Callable[[str], None] = lambda _: None,
+) -> Iterator[ClipActivation]:
+    """Runs the network on clips, several at a time where they are equally long.
+
+    Args:
+        clips: clips in order.
+        recognizer: the network, on `backend.device`.
+        maps: (recognizer, features, class ids [S]) -> signed maps [B, S, T', h, w] in logits.
+        selection: the classes to map.
+        grid: where the maps' cells lie on the displayed picture.
+        backend: device, number format and clips per forward pass.
+        complete: the method's maps add up to the logit, so the error of that sum is reported.
+        notify: takes sentences about what was done otherwise than asked for.
+
+    Yields:
+        One activation per clip, in order.
+
+    Raises:
+        DeviceError: one clip alone does not fit into memory.
+    """
+    network = _Network(recognizer, maps, selection, backend, notify)
+    for batch in _batches(clips, network):
+        for clip, (logits, slices, classes, cams, error) in zip(batch, network.run(batch), strict=True):
+            yield ClipActivation(
+                clip=clip,
+                logits=logits,
+                slice_logits=slices,
+                classes=classes,
+                maps=cams,
+                start=recognizer.geometry.start[0],
+                jump=recognizer.geometry.jump[0],
+                grid=grid,
+                error=error if complete else None,
+            )
+
+
+def _batches(clips: Iterable[Clip], network: _Network) -> Iterator[list[Clip]]:
+    """Equally long clips in a row, at most as many as the network takes now."""
+    for _, equal in groupby(clips, key=lambda clip: len(clip.sampled)):
+        batch: list[Clip] = []
+        for clip in equal:
+            batch.append(clip)
+            if len(batch) >= network.batch:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+
+Answer = tuple[F32, F32, NDArray[np.int64], F32, float]
+
+
+class _Network:
+    """The recognizer on its device, the batch that fits, and the classes alive from the clip before."""
+
+    def __init__(
+        self, recognizer: Recognizer, maps: MapMethod, selection: Selection, backend: Backend, notify: Callable[[str], None]
+    ) -> None:
+        self.batch = backend.batch
+        self._recognizer, self._maps, self._selection, self._backend, self._notify = recognizer, maps, selection, backend, notify
+        self._alive: set[int] = set()
+
+    def run(self, clips: Sequence[Clip]) -> list[Answer]:
+        """Answers for the clips; out of memory halves the batch for this and all later calls."""
+        answers: list[Answer] = []
+        while clips:
+            part, rest = clips[: self.batch], clips[self.batch :]
+            try:
+                answers += self._forward(part)
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                if not out_of_memory(error):
+                    raise
+                self._halve(error)
+                continue
+            clips = rest
+        return answers
+
+    def _halve(self, error: Exception) -> None:
+        if self.batch == 1:
+            raise DeviceError(
+                "one clip does not fit into memory",
+                str(error).splitlines()[0],
+                "use a smaller --map-size, another --model or --device",
+            ) from error
+        self.batch = max(1, self.batch // 2)
+        if self._backend.device == "cuda":
+            torch.cuda.empty_cache()
+        self._notify(f"out of memory: the batch was lowered to {self.batch} clips")
+
+    @torch.inference_mode()
+    def _forward(self, clips: Sequence[Clip]) -> list[Answer]:
+        recognizer = self._recognizer
+        features = recognizer.features(network_input(clips, 0, recognizer, self._backend))
+        logits = recognizer.head(features).float()
+        slices = _slice_logits(recognizer, features, logits)
+        if len(clips[0].frames[clips[0].sampled[0]].inputs) > 1:
+            features = recognizer.features(network_input(clips, 1, recognizer, self._backend))
+        finite = torch.isfinite(logits).all(1) & torch.isfinite(features.maps.float().mean(dim=(1, 2, 3, 4)))
+        chosen = [
+            self._choose(clip, rows, good) for clip, rows, good in zip(clips, slices.cpu().numpy(), finite.tolist(), strict=True)
+        ]
+        union = sorted(set().union(*chosen))
+        ids = torch.tensor(union, dtype=torch.long, device=logits.device)
+        maps = self._maps(recognizer, features, ids)
+        errors = _completeness(recognizer, features, maps, ids).cpu().numpy()
+        host = maps.float().cpu().numpy(), logits.cpu().numpy(), slices.cpu().numpy()
+        return [
+            self._answer(clips[b], chosen[b], union, bool(finite[b]), errors[b], *(x[b] for x in host)) for b in range(len(clips))
+        ]
+
+    def _choose(self, clip: Clip, slices: F32, good: bool) -> set[int]:
+        """The classes to map: those on top anywhere in the clip, and those that the clip before had on top."""
+        if not good:
+            self._alive = set()
+            return set()
+        if self._selection.classes:
+            return set(self._selection.classes)
+        k = min(self._selection.top_k, slices.shape[1])
+        top = set(np.argpartition(slices, -k, axis=1)[:, -k:].ravel().tolist())
+        chosen, self._alive = top | self._alive, top
+        return chosen
+
+    def _answer(
+        self, clip: Clip, chosen: set[int], union: list[int], good: bool, errors: F32, maps: F32, logits: F32, slices: F32
+    ) -> Answer:
+        if not good:
+            first, last = clip.frames[clip.sampled[0]], clip.frames[clip.sampled[-1]]
+            self._notify(f"the network gave no numbers (NaN) on frames {first.index} to {last.index}: nothing is drawn there")
+            silent = np.full_like(logits, NO_EVIDENCE), np.full_like(slices, NO_EVIDENCE)
+            return *silent, np.empty(0, np.int64), np.empty((0, *maps.shape[1:]), np.float32), 0.0
+        rows = [row for row, class_id in enumerate(union) if class_id in chosen]
+        classes = np.array([union[row] for row in rows], np.int64)
+        return logits, slices, classes, maps[rows], float(errors[rows].max(initial=0.0))
+
+
+def network_input(clips: Sequence[Clip], which: int, recognizer: Recognizer, backend: Backend) -> Tensor:
+    """The clips' small pictures as normalised RGB [B, 3, T, H, W] on the device; `which`: 0 for scores, 1 for maps."""
+    pictures = np.stack([[clip.frames[i].inputs[which] for i in clip.sampled] for clip in clips])
+    batch = torch.from_numpy(pictures).to(backend.device, non_blocking=True)
+    mean, std = (torch.tensor(values, device=backend.device) * 255 for values in (recognizer.mean, recognizer.std))
+    # Kept channels-last in memory: that is how the pictures come, and what bfloat16 convolutions are fastest with.
+    return ((batch.float() - mean) / std).to(backend.dtype).permute(0, 4, 1, 2, 3)
+
+
+def _slice_logits(recognizer: Recognizer, features: Features, logits: Tensor) -> Tensor:
+    """Logits of each time slice [B, T', C]: the mean of the maps over space, for all classes at the cost of one slice."""
+    head, maps = recognizer.linear, features.maps
+    if head is None:
+        return logits[:, None].expand(-1, maps.shape[2], -1)
+    if head.coverage is None:
+        pooled = maps.mean(dim=(3, 4), dtype=torch.float32)
+    else:
+        pooled = (maps.float() * head.coverage((maps.shape[2], maps.shape[3], maps.shape[4]))).mean(dim=(3, 4))
+    return pooled.transpose(1, 2) @ head.weight.T + head.bias
+
+
+def _completeness(recognizer: Recognizer, features: Features, maps: Tensor, classes: Tensor) -> Tensor:
+    """|mean(map) + bias - logit| / max(1, |logit|) as [B, S]; 0 where the head has no bias of its own to add."""
+    if recognizer.linear is None:
+        return maps.new_zeros(maps.shape[:2])
+    logits = recognizer.head(features).float()[:, classes]
+    total = maps.mean(dim=(2, 3, 4)) + recognizer.linear.bias[classes]
+    return (total - logits).abs() / logits.abs().clamp(min=1)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether a torch error means that memory ran out, on any device."""
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text

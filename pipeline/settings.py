@@ -1,0 +1,148 @@
+"""What a configuration means for one video and one network: sizes, geometry, classes, device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.cams import METHODS, activation_maps
+from pipeline.config import Config
+from pipeline.errors import ConfigError, nearest
+from pipeline.recognize import Backend, choose_backend
+from pipeline.sample import InputSize, input_size
+from pipeline.structures import Grid, VideoInfo
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pipeline.models import Features, Recognizer
+
+TILE = 48
+"""Valid samples per clip where clips tile the video: larger wastes less on margins, smaller holds fewer frames in memory."""
+THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that the stages need to know, settled before the first frame."""
+
+    frame_rate: float | None
+    interval: float | None
+    """Typical seconds between source frames."""
+    inputs: tuple[InputSize, ...]
+    """For the scores and, where other, for the maps."""
+    clip_len: int
+    stride: int
+    margin: int
+    classes: tuple[int, ...]
+    method: str
+    complete: bool
+    maps: Callable[[Recognizer, Features, Tensor], Tensor]
+    grid: Grid
+    cells: tuple[int, int]
+    threshold: float
+    backend: Backend
+
+
+def settle(info: VideoInfo, recognizer: Recognizer, config: Config, notify: Callable[[str], None]) -> Settings:
+    """Works out the settings of a run.
+
+    Raises:
+        ConfigError: an unknown class, or sizes that do not fit the network.
+        DeviceError: the device is not there.
+    """
+    model, geometry = config.model, recognizer.geometry
+    inputs = _inputs(info, recognizer, config)
+    clip_len, stride = _window(recognizer, config)
+    method = model.method if model.method != "auto" else "cam" if recognizer.linear is not None else "gradcam"
+    rows, columns = inputs[-1].shape
+    return Settings(
+        frame_rate=recognizer.frame_rate,
+        interval=1 / float(info.average_rate) if info.average_rate else None,
+        inputs=inputs,
+        clip_len=clip_len,
+        stride=stride,
+        margin=geometry.margin,
+        classes=class_ids(config.localize.classes, recognizer.classes),
+        method=method,
+        complete=recognizer.linear is not None and METHODS[method].complete,
+        maps=lambda network, features, classes: _maps(method, network, features, classes),
+        grid=inputs[-1].grid(info.width, info.height, geometry.start[1:], geometry.jump[1:]),
+        cells=(_cells(rows, geometry.jump[1]), _cells(columns, geometry.jump[2])),
+        threshold=config.localize.threshold or recognizer.threshold or THRESHOLD,
+        backend=choose_backend(recognizer, model.device, model.precision, model.batch, notify),
+    )
+
+
+def _cells(pixels: int, jump: float) -> int:
+    return -(-pixels // round(jump))
+
+
+def _maps(method: str, recognizer: Recognizer, features: Features, classes: Tensor) -> Tensor:
+    head, a = recognizer.linear, features.maps
+    return activation_maps(
+        method,
+        a,
+        classes,
+        weight=head.weight if head else None,
+        coverage=head.coverage((a.shape[2], a.shape[3], a.shape[4])) if head and head.coverage else None,
+        head=lambda maps: recognizer.head(type(features)(maps, features.context)),
+    )
+
+
+def _inputs(info: VideoInfo, recognizer: Recognizer, config: Config) -> tuple[InputSize, ...]:
+    size = config.model.size or recognizer.size
+    map_size = config.model.map_size or size
+    if recognizer.fixed_size and {size, map_size} != {recognizer.size}:
+        raise ConfigError(
+            f"{recognizer.name} takes pictures of {recognizer.size} pixels only",
+            "its position encoding has a fixed size",
+            "leave size out",
+        )
+    gray = tuple(round(value * 255) for value in recognizer.mean)
+    fill = (gray[0], gray[1], gray[2])
+    return tuple(
+        input_size(info.width, info.height, side, fixed=recognizer.fixed_size, smooth=recognizer.clip_len == 1, fill=fill)
+        for side in dict.fromkeys((size, map_size))
+    )
+
+
+def _window(recognizer: Recognizer, config: Config) -> tuple[int, int]:
+    """(samples per clip, samples between clips)."""
+    margin, jump = recognizer.geometry.margin, round(recognizer.geometry.jump[0])
+    if margin:
+        clip_len = config.model.clip_len or TILE + 2 * margin
+        if clip_len <= 2 * margin:
+            raise ConfigError(
+                f"model.clip_len {clip_len} is too short",
+                f"{margin} samples at each end are margin",
+                f"use {2 * margin + 1} or more",
+            )
+        return clip_len, clip_len - 2 * margin
+    clip_len = config.model.clip_len or recognizer.clip_len
+    stride = config.model.stride or max(1, clip_len // 2)
+    if stride > clip_len:
+        raise ConfigError(f"model.stride {stride} leaves gaps", f"clips are {clip_len} samples long", f"use {clip_len} or less")
+    # Clips start on the network's own time grid, so that slices of overlapping clips meet and average.
+    return clip_len, max(1, stride // jump * jump) if stride >= jump else stride
+
+
+def class_ids(wanted: tuple[str, ...], classes: tuple[str, ...]) -> tuple[int, ...]:
+    """Ids of classes given by name (upper or lower case) or id.
+
+    Raises:
+        ConfigError: there is no such class; names the nearest.
+    """
+    by_name = {name.lower(): i for i, name in reversed(list(enumerate(classes)))}
+    ids = []
+    for word in wanted:
+        if word.strip().lower() in by_name:
+            ids.append(by_name[word.strip().lower()])
+        elif word.strip().isdigit() and int(word) < len(classes):
+            ids.append(int(word))
+        else:
+            raise ConfigError(
+                f"no class {word!r}", nearest(word, classes), f"classes are names or ids from 0 to {len(classes) - 1}"
+            )
+    return tuple(dict.fromkeys(ids))

@@ -1,0 +1,189 @@
+"""Localizations as JSON Lines (`.jsonl`, or standard output), or as one JSON document (`.json`) with the same records."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from pipeline.errors import OutputError
+from pipeline.structures import Action, Box, Header, Localization, Summary, VideoInfo
+
+SCHEMA = "camreel.localization/1"
+
+Record = dict[str, Any]
+
+
+class JsonSink:
+    """Writes record by record, flushing each, so that whoever reads along sees every frame at once.
+
+    Args:
+        path: `-` for standard output; a name ending in `.json` gets one document, any other JSON Lines.
+        header: the first record.
+
+    Raises:
+        OutputError: the file cannot be made.
+    """
+
+    def __init__(self, path: str, header: Header) -> None:
+        self.fallbacks: list[str] = []
+        self._path = path
+        self._document = path.endswith(".json")
+        self._partial = None if path == "-" else partial_name(Path(path))
+        self._first = True
+        self._closed = False
+        self._file = self._open()
+        self._write((b'{"header":' if self._document else b"") + _dump(header_record(header)))
+        self._write(b',"frames":[' if self._document else b"\n")
+
+    def _open(self) -> BinaryIO:
+        if self._partial is None:
+            return sys.stdout.buffer
+        try:
+            self._partial.parent.mkdir(parents=True, exist_ok=True)
+            return self._partial.open("wb")
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def write(self, localization: Localization) -> None:
+        """Appends a frame record."""
+        line = _dump(frame_record(localization))
+        if self._document:
+            self._write((b"\n" if self._first else b",\n") + line)
+        else:
+            self._write(line + b"\n")
+        self._first = False
+
+    def close(self, summary: Summary) -> None:
+        """Appends the summary and gives the file its name."""
+        line = _dump(summary_record(summary))
+        self._write(b'\n],"summary":' + line + b"}\n" if self._document else line + b"\n")
+        self._closed = True
+        if self._partial is None:
+            return
+        try:
+            self._file.close()
+            os.replace(self._partial, self._path)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def abandon(self) -> None:
+        """Leaves what was written under the partial name; a document is closed so that it can be read."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._document:
+                self._file.write(b"\n]}\n")
+            if self._partial is not None:
+                self._file.close()
+        except OSError:
+            pass  # An error is under way already; this one would hide it.
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._file.write(data)
+            self._file.flush()
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> OutputError:
+        return OutputError(f"cannot write {self._path}", error.strerror or str(error), "choose another place with --json")
+
+
+def partial_name(path: Path) -> Path:
+    """The name that an output has until it is finished: `clip.camreel.partial.jsonl`."""
+    return path.with_name(f"{path.stem}.partial{path.suffix}")
+
+
+def _dump(record: Record) -> bytes:
+    return orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def header_record(header: Header) -> Record:
+    """The first record of a result."""
+    return {
+        "type": "header",
+        "schema": SCHEMA,
+        "source": _source(header.source),
+        "model": {
+            "name": header.model,
+            "weights": header.weights,
+            "sha256": header.sha256,
+            "frame_rate": header.frame_rate,
+            "classes": list(header.classes),
+        },
+        "method": header.method,
+        "unit": "logit",
+        "grid": list(header.grid),
+        "smoothing": {"name": header.smoothing, "lag": header.lag},
+        "config": dict(header.config),
+    }
+
+
+def _source(info: VideoInfo) -> Record:
+    return {
+        "uri": info.uri,
+        "width": info.width,
+        "height": info.height,
+        "rotation": info.rotation,
+        "time_base": _pair(info.time_base),
+        "average_rate": _pair(info.average_rate),
+        "frames": info.frames,
+        "duration": info.duration,
+        "live": info.live,
+    }
+
+
+def _pair(rational: Fraction | None) -> list[int] | None:
+    return None if rational is None else [rational.numerator, rational.denominator]
+
+
+def frame_record(localization: Localization) -> Record:
+    """The record of one frame."""
+    frame = localization.frame
+    return {
+        "type": "frame",
+        "index": frame.index,
+        "pts": frame.pts,
+        "time": round(frame.time, 9),
+        "actions": [_action(action) for action in localization.actions],
+    }
+
+
+def _action(action: Action) -> Record:
+    return {
+        "class_id": action.class_id,
+        "label": action.label,
+        "score": round(action.score, 5),
+        "logit": round(action.logit, 4),
+        "peak": None if action.peak is None else [round(value, 2) for value in action.peak],
+        "boxes": [_box(box) for box in action.boxes],
+    }
+
+
+def _box(box: Box) -> Record:
+    return {"xyxy": [round(value, 2) for value in box.xyxy], "score": round(box.score, 5), "track": box.track}
+
+
+def summary_record(summary: Summary) -> Record:
+    """The last record of a result."""
+    return {
+        "type": "summary",
+        "frames": asdict(summary.frames),
+        "segments": [_span(segment) for segment in summary.segments],
+        "tracks": [_span(tube) for tube in summary.tracks],
+        "completeness_error": summary.completeness_error,
+        "stages": {name: round(seconds, 3) for name, seconds in summary.stages.items()},
+        "fallbacks": list(summary.fallbacks),
+    }
+
+
+def _span(thing: Any) -> Mapping[str, Any]:
+    return {key: round(value, 5) if isinstance(value, float) else value for key, value in asdict(thing).items()}

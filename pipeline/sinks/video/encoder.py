@@ -1,0 +1,95 @@
+"""Which video encoder, and how it is told quality and speed."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+
+import av
+
+from pipeline.errors import ConfigError, nearest
+
+HARDWARE = ("h264_nvenc", "h264_qsv", "h264_amf", "h264_videotoolbox")
+"""H.264 encoders of graphics hardware, in the order they are tried."""
+SOFTWARE = "libx264"
+
+PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
+_SVT_PRESETS = dict(zip(PRESETS, ("12", "11", "10", "9", "8", "7", "5", "4", "3", "2"), strict=True))
+
+_CONTAINERS = {".mp4": "", ".m4v": "", ".mov": "", ".mkv": "", ".webm": "libsvtav1"}
+"""Containers that are written, and the one codec of ours that they hold, if there is only one."""
+
+
+@lru_cache(maxsize=16)
+def works(codec: str) -> bool:
+    """Whether an encoder really encodes here: that it is compiled in says nothing about the hardware."""
+    try:
+        context: Any = av.CodecContext.create(codec, "w")
+        context.width, context.height, context.pix_fmt = 256, 256, "yuv420p"
+        context.time_base, context.framerate = Fraction(1, 30), Fraction(30)
+        picture = av.VideoFrame(256, 256, "yuv420p")
+        picture.pts = 0
+        return bool(list(chain(context.encode(picture), context.encode(None))))
+    except (av.FFmpegError, ValueError):
+        return False
+
+
+def choose(codec: str, suffix: str) -> tuple[str, str | None]:
+    """The encoder to use, and what was done otherwise than asked for.
+
+    Args:
+        codec: "auto" or the name of an encoder.
+        suffix: of the output file, with its dot.
+
+    Raises:
+        ConfigError: the container is not known or cannot hold the codec.
+    """
+    suffix = suffix.lower()
+    if suffix not in _CONTAINERS:
+        raise ConfigError(
+            f"unknown video file type '{suffix}'",
+            "the container is chosen by the file's suffix",
+            f"use one of {', '.join(_CONTAINERS)}",
+        )
+    only = _CONTAINERS[suffix]
+    if only and codec not in ("auto", only):
+        raise ConfigError(f"{suffix} cannot hold {codec}", "", f"use .mp4 or .mkv, or video.codec={only}")
+    if only:
+        return only, None
+    if codec == "auto":
+        return next((name for name in HARDWARE if works(name)), SOFTWARE), None
+    if works(codec):
+        return codec, None
+    return SOFTWARE, f"video encoder {codec} does not work on this machine: {SOFTWARE} was used"
+
+
+def options(codec: str, crf: int, preset: str) -> dict[str, str]:
+    """An encoder's own options.
+
+    Args:
+        codec: the encoder's name.
+        crf: quality on x264's scale, 0 to 51, lower is better.
+        preset: speed by x264's names.
+
+    Raises:
+        ConfigError: the preset does not exist.
+    """
+    if preset not in PRESETS:
+        raise ConfigError(f"unknown video preset '{preset}'", nearest(preset, PRESETS), f"use one of {', '.join(PRESETS)}")
+    quality = str(crf)
+    by_codec = {
+        "h264_nvenc": {"rc": "vbr", "cq": quality, "preset": "p4", "b": "0"},
+        "h264_qsv": {"global_quality": quality},
+        "h264_amf": {"rc": "cqp", "qp_i": quality, "qp_p": quality},
+        "h264_videotoolbox": {"q:v": str(max(1, 100 - 2 * crf))},
+        "libsvtav1": {"crf": quality, "preset": _SVT_PRESETS[preset]},
+    }
+    return by_codec.get(codec, {"crf": quality, "preset": preset})
+
+
+def threads() -> int:
+    """Encoder threads: two where two cores do everything, half the cores where the encoder is the bottleneck."""
+    return max(2, min(16, (os.cpu_count() or 2) // 2))

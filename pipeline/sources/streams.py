@@ -1,0 +1,55 @@
+"""Which streams of a container are read, carried, or left behind."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from av import VideoStream
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+
+from pipeline.errors import InputError
+
+STILLS = Disposition.attached_pic | Disposition.timed_thumbnails
+
+
+def pick_video(container: InputContainer, name: str) -> VideoStream:
+    """The first video stream that is not a still beside the sound (cover art).
+
+    Raises:
+        InputError: there is none, or nobody can decode it.
+    """
+    for stream in container.streams.video:
+        if not stream.disposition & STILLS:
+            if not stream.codec_context:
+                raise InputError(f"{name}: its video codec is unknown", todo="convert it to H.264")
+            return stream
+    kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+    raise InputError(f"{name}: there is no video in it", f"it holds {kinds}")
+
+
+def split_others(container: InputContainer, video: VideoStream) -> tuple[list[Stream], list[str]]:
+    """The audio streams, and a note on every stream that cannot be carried."""
+    tracks: list[Stream] = []
+    notes: list[str] = []
+    for stream in container.streams:
+        codec = stream.codec_context.name if stream.codec_context else None
+        if stream.type == "audio" and codec:
+            tracks.append(stream)
+        elif stream.index != video.index:
+            notes.append(f"{stream.type} stream {stream.index} ({codec or 'unknown codec'}) is not carried over")
+    return tracks, notes
+
+
+def duration_of(container: InputContainer, video: VideoStream) -> float | None:
+    """Seconds as claimed by the stream, else by the container."""
+    base = as_fraction(video.time_base)
+    if video.duration and base:
+        return float(video.duration * base)
+    return container.duration / 1e6 if container.duration else None
+
+
+def as_fraction(value: Any) -> Fraction | None:
+    """A rational of PyAV of any version; None where it is unknown."""
+    return Fraction(int(value.numerator), int(value.denominator)) if value else None

@@ -1,0 +1,58 @@
+"""One small network of every family of the table, built once, for the suites of models and cams."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from pipeline.models import Features, load
+from pipeline.models.family import Family
+from pipeline.models.split import SplitNetwork
+from pipeline.models.table import NETWORKS
+
+
+def _smallest_of_each_family() -> list[str]:
+    """A new family in the table is picked up by itself."""
+    from torchvision.models import get_model_weights
+
+    members: dict[int, list[str]] = {}
+    for name, family in NETWORKS.items():
+        members.setdefault(id(family), []).append(name)
+    return [min(names, key=lambda name: get_model_weights(name).DEFAULT.meta["num_params"]) for names in members.values()]
+
+
+FAMILIES = _smallest_of_each_family()
+LINEAR = [name for name in FAMILIES if NETWORKS[name].head is None]
+CALLABLE = [name for name in FAMILIES if NETWORKS[name].head is not None]
+
+
+@cache
+def network(name: str) -> SplitNetwork:
+    recognizer = load(name, "random", seed=1)
+    assert isinstance(recognizer, SplitNetwork)
+    return recognizer
+
+
+def family(name: str) -> Family:
+    return NETWORKS[name]
+
+
+def clip(name: str) -> Tensor:
+    """A seeded clip, small and not square where the network takes it, [1 or 2, 3, T, H, W]."""
+    net = network(name)
+    shape = (1, 3, 1 if net.clip_len == 1 else 8, 64, 96)
+    if net.fixed_size:
+        shape = (1, 3, net.clip_len, net.size, net.size)
+    elif net.family.window is not None:
+        shape = (1, 3, 24, 96, 288)
+    elif net.clip_len == 1:
+        shape = (2, *shape[1:])
+    return torch.randn(shape, generator=torch.Generator().manual_seed(5))
+
+
+@cache
+def features(name: str) -> Features:
+    with torch.no_grad():
+        return network(name).features(clip(name))

@@ -1,0 +1,382 @@
+"""Every method against autograd, against its published formula and against other implementations where those are right."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipeline.cams import METHODS, activation_maps
+from pipeline.errors import ConfigError, ModelError
+from pipeline.models import Features
+from pipeline.models.split import coverage
+from tests.networks import CALLABLE, FAMILIES, LINEAR, clip, features, network
+
+CLASSES = torch.tensor([3, 17, 250])
+PUBLISHED_WITH_1_OVER_N = {"gradcam", "hirescam", "xgradcam", "layercam"}
+GRADIENT = [method for method in METHODS if method != "cam"]
+GRIDS = [(2, 7, 7), (4, 7, 9), (6, 7, 8), (16, 8, 12)]
+
+
+def _published(method: str, a: Tensor, g: Tensor) -> Tensor:
+    """The formula of the paper before its last ReLU, for A and g [K, N] of one item and class, in float64: [N]."""
+    a, g = a.double(), g.double()
+    if method == "gradcam":
+        return g.mean(1) @ a
+    if method == "hirescam":
+        return (g * a).sum(0)
+    if method == "xgradcam":
+        return ((g * a).sum(1) / a.sum(1)) @ a
+    if method == "layercam":
+        return (g.clamp(min=0) * a).sum(0)
+    assert method == "gradcam++"
+    alpha = g**2 / (2 * g**2 + a.sum(1, keepdim=True) * g**3)
+    return (torch.where(g == 0, 0.0, alpha) * g.clamp(min=0)).sum(1) @ a
+
+
+def _autograd(name: str, made: Features) -> Tensor:
+    """d logit / d A [S, B, K, N] by plain autograd through the full head, one class after the other."""
+    maps = made.maps.clone().requires_grad_(True)
+    logits = network(name).head(Features(maps, made.context))
+    gradients = [torch.autograd.grad(logits[:, c].sum(), maps, retain_graph=True)[0] for c in CLASSES.tolist()]
+    return torch.stack(gradients).flatten(3)
+
+
+def _ours(name: str, method: str, *, closed: bool = True) -> Tensor:
+    """[B, S, T', h, w] through the room, with the arguments that the flow gives."""
+    net, made = network(name), features(name)
+    linear = net.linear if closed else None
+    grid = (made.maps.shape[2], made.maps.shape[3], made.maps.shape[4])
+    return activation_maps(
+        method,
+        made.maps,
+        CLASSES,
+        weight=None if linear is None else linear.weight,
+        coverage=linear.coverage(grid) if linear and linear.coverage else None,
+        head=lambda maps: net.head(Features(maps, made.context)),
+    )
+
+
+def _error(found: Tensor, true: Tensor) -> float:
+    return float((found - true).norm() / true.norm())
+
+
+# --- every method on every family ---
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_maps_are_the_published_formula_on_the_autograd_gradient(name: str) -> None:
+    made = features(name)
+    a, g = made.maps.flatten(2), _autograd(name, made)
+    n = a.shape[2]
+    for method in GRADIENT:
+        if method == "gradcam++" and float(a.min()) < 0:
+            continue  # its denominator passes through zero on signed features: no two roundings agree
+        maps = _ours(name, method).flatten(2)
+        true = torch.stack([torch.stack([_published(method, a[b], g[s, b]) for s in range(len(CLASSES))]) for b in range(len(a))])
+        factor = n if method in PUBLISHED_WITH_1_OVER_N else 1
+        tolerance = 1e-4 if method == "xgradcam" and float(a.min()) < 0 else 1e-5  # it divides by sums near zero
+        assert _error(maps.double() / factor, true) <= tolerance, method
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_closed_form_and_head_gradient_agree(name: str) -> None:
+    for method in GRADIENT:
+        if float(features(name).maps.min()) < 0 and method in ("gradcam++", "xgradcam"):
+            continue
+        assert _error(_ours(name, method), _ours(name, method, closed=False)) <= 1e-5, method
+
+
+@pytest.mark.parametrize("name", LINEAR)
+@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if method.complete])
+def test_complete_maps_add_up_to_the_logit(name: str, method: str) -> None:
+    net = network(name)
+    assert net.linear is not None
+    total = _ours(name, method).mean(dim=(2, 3, 4)) + net.linear.bias[CLASSES]
+    torch.testing.assert_close(total, net.head(features(name))[:, CLASSES], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CALLABLE)
+def test_a_network_without_a_linear_head_has_no_cam_but_all_others(name: str) -> None:
+    with pytest.raises(ModelError, match="use gradcam, hirescam") as caught:
+        _ours(name, "cam")
+    assert caught.value.exit_code == 6
+    for method in GRADIENT:
+        maps = _ours(name, method)
+        assert bool(maps.isfinite().all()) and float(maps.abs().max()) > 0, method
+
+
+# --- what the head's gradient is worth ---
+
+
+@contextmanager
+def _kept(module: nn.Module) -> Iterator[list[Tensor]]:
+    """The output of a module, kept with its gradient; hooks are for tests only."""
+    outputs: list[Tensor] = []
+
+    def keep(_: nn.Module, __: object, output: Tensor | tuple[Tensor, object]) -> None:
+        tensor = output if isinstance(output, Tensor) else output[0]
+        tensor.retain_grad()
+        outputs.append(tensor)
+
+    handle = module.register_forward_hook(keep)
+    try:
+        yield outputs
+    finally:
+        handle.remove()
+
+
+@pytest.mark.parametrize(("name", "layer"), [("vgg11", "features"), ("mvit_v2_s", "blocks.14"), ("convnext_tiny", "features")])
+def test_the_head_gradient_is_that_of_the_whole_network(name: str, layer: str) -> None:
+    net, x = network(name), clip(name).requires_grad_(True)
+    with _kept(net.net.get_submodule(layer)) as outputs:
+        net.net(x.squeeze(2) if net.clip_len == 1 else x)[:, 17].sum().backward()
+    whole = outputs[0].grad
+    assert whole is not None
+    if name == "mvit_v2_s":  # tokens, the class token first
+        whole = whole[:, 1:].transpose(1, 2)
+    weights = whole.flatten(2).sum(2)
+    maps = features(name).maps
+    true = torch.einsum("bk,bkthw->bthw", weights, maps)
+    assert _error(_ours(name, "gradcam")[:, 1], true) <= 1e-5
+
+
+def test_the_last_mvit_block_would_give_nothing_and_the_one_before_gives_something() -> None:
+    made, net = features("mvit_v2_s"), network("mvit_v2_s")
+    assert made.context is not None and made.maps.shape[1:] == (768, 8, 7, 7)
+    assert float(_ours("mvit_v2_s", "gradcam").std()) > 0
+    assert float(net.head(made).std()) > 0
+
+
+# --- coverage ---
+
+
+def _pooled(weight: Tensor, bias: Tensor) -> Callable[[Tensor], Tensor]:
+    """S3D's head: a stride-1 average pooling, the classifier, the mean."""
+    return lambda maps: torch.nn.functional.avg_pool3d(maps, (2, 7, 7), 1).mean((2, 3, 4)) @ weight.T + bias
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("method", GRADIENT)
+def test_pooling_that_is_not_uniform_is_honoured(method: str, grid: tuple[int, int, int]) -> None:
+    maps, weight, bias = _random(grid)
+    ids = torch.tensor([0, 4])
+    head = _pooled(weight, bias)
+    closed = activation_maps(method, maps, ids, weight=weight, coverage=coverage((2, 7, 7), grid), head=head)
+    assert _error(closed, activation_maps(method, maps, ids, weight=None, coverage=None, head=head)) <= 1e-5
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_cam_adds_up_on_every_grid_of_s3d(grid: tuple[int, int, int]) -> None:
+    maps, weight, bias = _random(grid)
+    head = _pooled(weight, bias)
+    found = activation_maps("cam", maps, torch.arange(6), weight=weight, coverage=coverage((2, 7, 7), grid), head=head)
+    torch.testing.assert_close(found.mean((2, 3, 4)) + bias, head(maps), rtol=1e-5, atol=1e-5)
+    flat = activation_maps("gradcam", maps, torch.arange(6), weight=weight, coverage=coverage((2, 7, 7), grid), head=head)
+    uneven = grid != (2, 7, 7)
+    assert torch.allclose(found, flat, rtol=1e-3) != uneven
+
+
+def _random(grid: tuple[int, int, int], items: int = 2) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(9)
+    maps = torch.randn(items, 32, *grid, generator=generator).relu()
+    return maps, torch.randn(6, 32, generator=generator), torch.randn(6, generator=generator)
+
+
+# --- numbers ---
+
+
+def _linear(maps: Tensor, method: str, **change: object) -> Tensor:
+    weight, bias = _random((2, 7, 7))[1:]
+    settings = {"weight": weight, "coverage": None, "head": lambda a: a.mean((2, 3, 4)) @ weight.T + bias} | change
+    return activation_maps(method, maps, torch.tensor([1, 2]), **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.bfloat16, 4e-3), (torch.float16, 5e-4)])
+def test_reduced_precision_costs_the_rounding_of_the_features_only(method: str, dtype: torch.dtype, bound: float) -> None:
+    maps = _random((16, 7, 7))[0]
+    found = _linear(maps.to(dtype), method)
+    assert found.dtype is torch.float32
+    assert torch.equal(found, _linear(maps.to(dtype).float(), method))
+    assert _error(found, _linear(maps, method)) < bound
+
+
+@pytest.mark.parametrize("method", GRADIENT)
+def test_a_callers_autocast_changes_nothing(method: str) -> None:
+    maps = _random((2, 7, 7))[0]
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = _linear(maps, method), _linear(maps, method, weight=None)
+    assert torch.equal(inside[0], _linear(maps, method))
+    assert torch.equal(inside[1], _linear(maps, method, weight=None))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_memory_layout_changes_nothing(method: str) -> None:
+    maps = _random((4, 7, 9))[0]
+    last = maps.contiguous(memory_format=torch.channels_last_3d)
+    strided = maps.repeat_interleave(2, dim=4)[..., ::2]
+    for other in (last, strided):
+        torch.testing.assert_close(_linear(other, method), _linear(maps, method), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_dead_channels_and_dead_features_give_numbers(method: str) -> None:
+    maps = _random((2, 7, 7))[0]
+    maps[:, ::3] = 0
+    assert bool(_linear(maps, method).isfinite().all())
+    assert float(_linear(torch.zeros_like(maps), method).abs().max()) == 0
+    if method != "cam":
+        assert bool(_linear(maps, method, weight=None).isfinite().all())
+        assert float(_linear(torch.zeros_like(maps), method, weight=None).abs().max()) == 0
+
+
+def test_gradcam_plus_plus_does_not_fade_with_the_size_of_the_grid() -> None:
+    """An absolute epsilon would drown g^2 = (w / N)^2; the same features repeated in time must give the same map."""
+    small = _random((2, 7, 7))[0]
+    large = small.repeat(1, 1, 16, 2, 2)
+    for weight in ({}, {"weight": None}):
+        torch.testing.assert_close(_linear(large, "gradcam++", **weight)[:, :, :2, :7, :7], _linear(small, "gradcam++", **weight))
+
+
+def test_maps_are_signed_and_each_item_stands_for_itself() -> None:
+    maps = _random((2, 7, 7))[0]
+    for method in METHODS:
+        both = _linear(maps, method)
+        torch.testing.assert_close(both[1:], _linear(maps[1:], method))
+    assert float(_linear(maps, "cam").min()) < 0 < float(_linear(maps, "cam").max())
+
+
+def test_an_unknown_method_is_explained() -> None:
+    with pytest.raises(ConfigError, match="no CAM method 'grad-cam'\ndid you mean 'gradcam'") as caught:
+        _linear(_random((2, 7, 7))[0], "grad-cam")
+    assert caught.value.exit_code == 2
+
+
+# --- where it runs ---
+
+
+@pytest.mark.parametrize("name", ["resnet18", "s3d", "vgg11", "convnext_tiny", "mobilenet_v3_small"])
+def test_maps_in_inference_mode_equal_those_outside_and_leave_no_trace(name: str) -> None:
+    net = network(name)
+    weight = None if net.linear is None else net.linear.weight
+    for method in METHODS if weight is not None else GRADIENT:
+        outside = _ours(name, method)
+        with torch.inference_mode():
+            made = net.features(clip(name))
+            grid = (made.maps.shape[2], made.maps.shape[3], made.maps.shape[4])
+            m = net.linear.coverage(grid) if net.linear and net.linear.coverage else None
+            inside = activation_maps(method, made.maps, CLASSES, weight=weight, coverage=m, head=lambda a: net.head(Features(a)))
+            assert torch.is_inference_mode_enabled() and not torch.is_grad_enabled()
+        assert not inside.requires_grad and not outside.requires_grad and outside.grad_fn is None
+        torch.testing.assert_close(inside.clone(), outside)
+    assert all(parameter.grad is None and not parameter.requires_grad for parameter in net.net.parameters())
+
+
+def test_mvit_in_inference_mode() -> None:
+    net, made = network("mvit_v2_s"), features("mvit_v2_s")
+    with torch.inference_mode():
+        frozen = Features(made.maps.clone(), made.context.clone() if made.context is not None else None)
+        assert frozen.maps.is_inference()
+        inside = activation_maps(
+            "gradcam",
+            frozen.maps,
+            CLASSES.clone(),
+            weight=None,
+            coverage=None,
+            head=lambda a: net.head(Features(a, frozen.context)),
+        )
+    torch.testing.assert_close(inside.clone(), _ours("mvit_v2_s", "gradcam"))
+
+
+def test_a_network_in_training_keeps_its_gradients() -> None:
+    layer = nn.Linear(32, 6)
+    maps = _random((2, 7, 7))[0].requires_grad_(True)
+    layer(maps.mean((2, 3, 4))).sum().backward()
+    assert layer.weight.grad is not None and maps.grad is not None
+    before = layer.weight.grad.clone(), maps.grad.clone()
+    for method in METHODS:
+        found = activation_maps(method, maps, torch.tensor([0]), weight=layer.weight, coverage=None, head=lambda a: a)
+        assert not found.requires_grad
+    for method in GRADIENT:
+        activation_maps(method, maps, torch.tensor([0]), weight=None, coverage=None, head=lambda a: layer(a.mean((2, 3, 4))))
+    assert torch.equal(layer.weight.grad, before[0]) and torch.equal(maps.grad, before[1])
+    assert maps.requires_grad
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    name = "mobilenet_v3_small"
+    net = network(name)
+    clips = [torch.randn(1, 3, 1, 64, 64, generator=torch.Generator().manual_seed(seed)) for seed in range(4)]
+
+    def maps(x: Tensor) -> Tensor:
+        with torch.inference_mode():
+            made = net.features(x)
+            return activation_maps("gradcam", made.maps, CLASSES, weight=None, coverage=None, head=lambda a: net.head(Features(a)))
+
+    alone = [maps(x) for x in clips]
+    found: dict[int, list[Tensor]] = {}
+
+    def work(i: int) -> None:
+        found[i] = [maps(clips[i]) for _ in range(5)]
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for i in range(4):
+        for one in found[i]:
+            torch.testing.assert_close(one.clone(), alone[i].clone(), rtol=1e-4, atol=1e-5)
+
+
+# --- against others, where they are right ---
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("method", ["GradCAM", "HiResCAM", "XGradCAM", "LayerCAM"])
+def test_against_pytorch_grad_cam(method: str) -> None:
+    import pytorch_grad_cam
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    net, x = network("resnet18").net, clip("resnet18").squeeze(2)
+    net.requires_grad_(True)  # it needs trainable parameters
+    try:
+        with getattr(pytorch_grad_cam, method)(model=net, target_layers=[net.get_submodule("layer4")]) as theirs:
+            theirs(x, [ClassifierOutputTarget(17)] * 2)
+            a, g = theirs.activations_and_grads.activations[0], theirs.activations_and_grads.gradients[0]
+            cells = theirs.get_cam_image(x, net.layer4, [ClassifierOutputTarget(17)] * 2, a.numpy(), g.numpy(), False)
+    finally:
+        net.requires_grad_(False).zero_grad(set_to_none=True)
+    ours = _ours("resnet18", method.lower())[:, 1, 0]
+    n = ours[0].numel()
+    # LayerCAM there rectifies the products before it sums: compare where ours has the same meaning.
+    true = torch.as_tensor(cells) * n
+    assert _error(ours, true) <= 1e-4
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("theirs", "method"), [("CAM", "cam"), ("GradCAM", "gradcam"), ("XGradCAM", "xgradcam"), ("LayerCAM", "layercam")]
+)
+@pytest.mark.parametrize("name", ["r3d_18", "mc3_18", "resnet18"])
+def test_against_torchcam(name: str, theirs: str, method: str) -> None:
+    import torchcam.methods
+
+    net = network(name).net
+    x = clip(name).squeeze(2) if name == "resnet18" else clip(name)
+    net.requires_grad_(True)
+    options = {"fc_layer": "fc"} if theirs == "CAM" else {}
+    try:
+        with getattr(torchcam.methods, theirs)(net, target_layer="layer4", **options) as extractor:
+            cells = extractor([17] * len(x), net(x), normalized=False)[0].detach()
+    finally:
+        net.requires_grad_(False).zero_grad(set_to_none=True)
+    ours = _ours(name, method)[:, 1]
+    n = 1 if theirs == "CAM" else ours[0].numel()
+    expected = ours.relu() if theirs != "CAM" else ours
+    assert _error(cells.reshape(ours.shape) * n, expected) <= 1e-4

@@ -1,0 +1,119 @@
+"""The doctor finds what is wrong and survives it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import doctor
+from pipeline.doctor import Check, examine
+
+HEAVY = ("torch", "torchvision", "cv2", "av")
+OWNERS = {"torch": "torch", "torchvision": "torchvision", "cv2": "opencv", "av": "av"}
+
+
+def found(checks: list[Check], name: str) -> Check:
+    (check,) = [check for check in checks if check.name == name]
+    return check
+
+
+def break_import(monkeypatch: pytest.MonkeyPatch, broken: str, error: Exception) -> None:
+    real: Callable[..., Any] = importlib.import_module
+
+    def fake(name: str, *rest: Any) -> Any:
+        if name == broken:
+            raise error
+        return real(name, *rest)
+
+    monkeypatch.setattr(doctor.importlib, "import_module", fake)
+
+
+def test_this_machine_has_nothing_that_fails() -> None:
+    checks = examine()
+    assert [check for check in checks if check.status == "fail"] == []
+    assert {"python", "torch", "accelerator", "opencv", "av", "decoders", "encoder", "display", "disk"} <= {
+        check.name for check in checks
+    }
+    assert "h264" in found(checks, "decoders").found
+    assert all(check.todo for check in checks if check.status != "ok"), "who warns says what to do"
+
+
+@pytest.mark.parametrize("module", HEAVY)
+@pytest.mark.parametrize(
+    "error", [ImportError("no such thing"), OSError("cannot load"), RuntimeError("half installed\nsecond line")]
+)
+def test_a_broken_package_is_a_finding_and_not_a_crash(monkeypatch: pytest.MonkeyPatch, module: str, error: Exception) -> None:
+    break_import(monkeypatch, module, error)
+    checks = examine()
+    check = found(checks, OWNERS[module])
+    assert check.status == "fail"
+    assert str(error).splitlines()[0] in check.found and "\n" not in check.found
+    assert "pip install" in check.todo
+    assert [other.name for other in checks if other.status == "fail"] == [OWNERS[module]], "the others are still looked at"
+
+
+def test_a_missing_libgl_is_told_how_to_get(monkeypatch: pytest.MonkeyPatch) -> None:
+    break_import(monkeypatch, "cv2", ImportError("libGL.so.1: cannot open shared object file: No such file or directory"))
+    check = found(examine(), "opencv")
+    assert "libGL.so.1" in check.todo and "libgl1" in check.todo and "headless" in check.todo
+
+
+def test_torchvision_of_another_torch_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    break_import(monkeypatch, "torchvision", RuntimeError("operator torchvision::nms does not exist"))
+    assert "torch and torchvision do not belong together" in found(examine(), "torchvision").todo
+
+
+@pytest.mark.parametrize(
+    ("names", "warns"),
+    [
+        (["opencv-python"], False),
+        (["opencv-python", "opencv-python-headless"], True),
+        (["Opencv-Contrib-Python", "opencv-python"], True),
+        ([], False),
+    ],
+)
+def test_opencv_packages_that_fight_are_told(monkeypatch: pytest.MonkeyPatch, names: list[str], warns: bool) -> None:
+    class Installed:
+        def __init__(self, name: str) -> None:
+            self.metadata = {"Name": name}
+
+    monkeypatch.setattr(doctor.importlib.metadata, "distributions", lambda: [Installed(name) for name in (*names, "numpy")])
+    checks = list(doctor._look_at_opencv_packages())
+    assert [check.status for check in checks] == (["warn"] if warns else [])
+    assert all(name.lower() in checks[0].todo for name in names) if warns else True
+
+
+def test_a_display_is_looked_for_but_never_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor.sys, "platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    assert "none" in next(doctor._look_at_display()).found
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert next(doctor._look_at_display()).found == "DISPLAY"
+
+
+def test_a_cache_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "file"))
+    check = next(doctor._look_at_cache())
+    assert check.status == "warn" and "TORCH_HOME" in check.todo
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "new"))
+    assert next(doctor._look_at_cache()).status == "ok"
+    assert not (tmp_path / "new").exists(), "looking leaves nothing behind"
+
+
+def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 2**20})())
+    assert [check.status for check in doctor._look_at_folder()] == ["ok", "warn"]
+
+
+def test_an_av_without_libx264_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_has_codec", lambda av, name, mode: name not in ("libx264", "av1"))
+    checks = list(doctor._look_at_av())
+    assert found(checks, "encoder").status == "fail"
+    assert found(checks, "decoders").status == "warn" and "av1" in found(checks, "decoders").todo

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.locate import FALL, Rules, find_boxes, locate
+from pipeline.structures import Grid
+from tests.make import activation, frames
+
+LABELS = ["still", "wave", "jump"]
+
+
+def blob(x, y, size=4, level=10.0, shape=(60, 107)):
+    cam = np.full(shape, -1.0, np.float32)
+    cam[y - size : y + size, x - size : x + size] = level
+    return cam
+
+
+def run(sequence, multilabel=False, **rules):
+    shown = frames([i / 30 for i in range(len(sequence))], width=640, height=360)
+    stream = (activation(f, maps, logits, classes) for f, (maps, logits, classes) in zip(shown, sequence, strict=True))
+    return list(locate(stream, LABELS, multilabel, Rules(**rules)))
+
+
+def test_the_best_actions_come_first_and_weak_ones_not_at_all():
+    (out,) = run([([blob(50, 30)] * 3, [0.0, 3.0, 2.0], [0, 1, 2])], top_k=3, min_score=0.1)
+    assert [a.label for a in out.actions] == ["wave", "jump"]
+    assert sum(a.score for a in out.actions) == pytest.approx(np.exp([3, 2]).sum() / np.exp([0, 3, 2]).sum(), abs=1e-5)
+
+
+def test_multilabel_scores_are_sigmoids_of_their_own():
+    (out,) = run([([blob(50, 30)] * 3, [2.0, 2.0, -9.0], [0, 1, 2])], multilabel=True)
+    assert [a.score for a in out.actions] == pytest.approx([1 / (1 + np.exp(-2))] * 2, abs=1e-5)
+
+
+def test_only_chosen_classes_are_reported():
+    (out,) = run([([blob(50, 30)], [5.0, 3.0, 4.9], [2])], classes=(2,), min_score=0.0)
+    assert [a.class_id for a in out.actions] == [2]
+
+
+def test_peak_and_box_lie_on_the_evidence_in_picture_pixels():
+    (out,) = run([([blob(80, 20)], [0.0, 9.0, 0.0], [1])])
+    (action,) = out.actions
+    scale = 640 / 107
+    assert action.peak == pytest.approx((80 * scale, 20 * 6), abs=7)
+    (box,) = action.boxes
+    assert box.xyxy == pytest.approx((76 * scale, 16 * 6, 84 * scale, 24 * 6), abs=1e-3)
+    assert box.score == pytest.approx(action.score)
+
+
+def test_every_component_gets_a_box_strongest_first():
+    cam = np.maximum(blob(20, 20, level=10), blob(80, 40, level=20))
+    (out,) = run([([cam], [0.0, 9.0, 0.0], [1])], threshold=0.4)
+    left, right = out.actions[0].boxes[1], out.actions[0].boxes[0]
+    assert left.xyxy[2] < right.xyxy[0]
+    assert left.score < right.score
+
+
+def test_boxes_stay_inside_the_picture_and_specks_are_left_out():
+    saliency = np.zeros((10, 10), np.float32)
+    saliency[:3, :3] = 1
+    saliency[8, 8] = 1
+    grid = Grid((-5.0, -5.0), (10.0, 10.0))
+    boxes = find_boxes(saliency, grid, (90, 90), 0.5, 0.02, 0.8)
+    assert [b.xyxy for b in boxes] == [(0.0, 0.0, 20.5, 20.5)]
+
+
+def test_negative_evidence_is_no_evidence():
+    (out,) = run([([np.full((60, 107), -5.0)], [0.0, 9.0, 0.0], [1])])
+    assert out.actions[0].peak is None
+    assert out.actions[0].boxes == ()
+    assert out.actions[0].saliency.max() == 0
+
+
+def test_a_class_without_a_map_is_reported_without_a_place():
+    (out,) = run([([blob(20, 20)], [0.0, 9.0, 0.0], [0])])
+    assert out.actions[0].label == "wave"
+    assert out.actions[0].saliency is None and out.actions[0].peak is None
+
+
+def test_a_video_in_which_nothing_happens_stays_dark():
+    noise = [([np.random.default_rng(i).normal(0, 0.05, (60, 107))] * 3, [0.3, 0.1, 0.2], [0, 1, 2]) for i in range(20)]
+    assert all(a.saliency.max() < 0.3 for out in run(noise) for a in out.actions)
+    assert all(out.actions == () for out in run(noise, multilabel=True, min_score=0.6))
+
+
+def test_the_scale_does_not_follow_a_single_frame():
+    strong, weak = ([blob(50, 30, level=20)], [0.0, 9.0, 0.0], [1]), ([blob(50, 30, level=4)], [0.0, 9.0, 0.0], [1])
+    out = run([strong] * 10 + [weak] * 10)
+    assert out[5].actions[0].saliency.max() == 1
+    # Weaker evidence looks weaker: it is not blown up to full.
+    assert 0.15 < out[12].actions[0].saliency.max() < 0.3
+    assert out[12].actions[0].scale == pytest.approx(20, rel=10 / 30 / FALL + 0.05)
+
+
+def test_numbers_that_are_none_give_no_action():
+    (out,) = run([(np.empty((0, 60, 107)), [-1e4] * 3, [])], multilabel=True)
+    assert out.actions == ()
