@@ -62,7 +62,7 @@ class Stop:
 
     @contextmanager
     def between_frames(self) -> Iterator[None]:
-        """Holds signals back until `check` is called, but not longer than `PATIENCE`: a frame is written to all outputs or to none."""
+        """Holds signals back until `check`, at most for `PATIENCE`: a frame goes to all outputs or to none."""
         self.check()
         self._patient = hasattr(signal, "setitimer")
         try:
@@ -141,4 +141,4 @@ def _sum_up(failures: Sequence[tuple[str, str]], total: int, talk: Talk) -> None
     if failures:
         talk.note(f"{len(failures)} of {total} inputs failed:")
         for uri, what in failures:
-            talk.note(f"  {uri}: {what}")
+            talk.note(f"  {what}" if uri in what else f"  {uri}: {what}")

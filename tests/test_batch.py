@@ -10,9 +10,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2  # noqa: F401 (before av)
-import av
+import cv2  # noqa: F401 - before av
 import pytest
+
+import av  # isort: skip
 
 from pipeline.batch import Stop, Terminated, exit_code, stop_signals
 from pipeline.errors import CamreelError, DeviceError, OutputError
@@ -145,18 +146,23 @@ def start(clip: Path, *words: str) -> subprocess.Popen[str]:
 
 def wait_for(process: subprocess.Popen[str], wanted: Callable[[dict[str, float]], bool]) -> None:
     assert process.stderr is not None
+    said = []
     for line in process.stderr:
+        said.append(line)
         if line.startswith("{") and wanted(json.loads(line)):
             return
-    pytest.fail("the run ended before it could be stopped")
+    pytest.fail(f"the run ended before it could be stopped: {''.join(said)}")
 
 
 @pytest.mark.parametrize(("number", "kind", "code"), SIGNALS)
 def test_a_stopped_run_leaves_complete_outputs(clip: Path, tmp_path: Path, number: signal.Signals, kind: type, code: int) -> None:
-    process = start(clip, "-o", f"{tmp_path}/")
-    wait_for(process, lambda progress: progress["frames"] >= 2)
-    process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    with start(clip, "-o", f"{tmp_path}/") as process:
+        try:
+            wait_for(process, lambda progress: progress["frames"] >= 2)
+            process.send_signal(number)
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == code
     assert "stopped at " in said and "clip.camreel.mp4" in said and "Traceback" not in said
     records = [LINE.validate_json(line) for line in (tmp_path / "clip.camreel.jsonl").read_text().splitlines()]

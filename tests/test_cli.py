@@ -399,6 +399,7 @@ def test_a_missing_input_among_several_fails_in_its_turn(flow: Flow, run: Run) -
     flow.raises["b.mp4"] = InputError("b.mp4: no such file")
     outcome = run("process", "a.mp4", "b.mp4", "c.mp4")
     assert outcome.code == 3 and len(flow.calls) == 3
+    assert outcome.err.endswith("1 of 3 inputs failed:\n  b.mp4: no such file\n")
 
 
 def test_a_missing_input_alone_loads_nothing(flow: Flow, run: Run) -> None:

@@ -106,7 +106,7 @@ def _explain(pictures: list[U8], recognizer: Recognizer, settings: Settings, cam
     small = np.stack([cv2.cvtColor(cv2.resize(p, (size.width, size.height)), cv2.COLOR_BGR2RGB) for p in pictures])
     normal = (small.astype(np.float32) / 255 - recognizer.mean) / recognizer.std
     clip = torch.from_numpy(normal.astype(np.float32)).permute(3, 0, 1, 2)[None]
-    maps = cam(input_tensor=clip if recognizer.clip_len > 1 else clip[:, :, 0])
+    maps = cam(input_tensor=clip if recognizer.clip_len > 1 else clip[:, :, 0], targets=None)
     return maps[0] if recognizer.clip_len > 1 else maps
 
 

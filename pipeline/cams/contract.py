@@ -59,10 +59,7 @@ def weigh(weight: Tensor, maps: Tensor) -> Tensor:
     """
     # Channels-last features are read as they lie; flattening them would copy.
     last = maps.movedim(1, -1)
-    if last.is_contiguous():
-        sums = (last.flatten(1, 3) @ weight.mT).mT
-    else:
-        sums = weight @ maps.flatten(2)
+    sums = (last.flatten(1, 3) @ weight.mT).mT if last.is_contiguous() else weight @ maps.flatten(2)
     return sums.reshape(*sums.shape[:2], *maps.shape[2:])
 
 

@@ -1,6 +1,7 @@
 """XGrad-CAM (Fu et al. 2020, arXiv:2008.02312): sum_k a_k A_k(p) with a_k = sum_p g_k A_k / sum_p A_k; ours is N times that.
 
-Where the sum of a channel vanishes against its absolute sum, its weight is 0: the formula divides by it.
+Where the sum of a channel vanishes against its absolute sum, its weight is 0: the formula divides by it. Meant for features that
+are not negative; with others the head's gradient gives weights without bound.
 """
 
 from __future__ import annotations

@@ -28,19 +28,29 @@ def _swin(net: Any, x: Tensor) -> Features:
 
 
 def _mvit(net: Any, x: Tensor) -> Features:
-    """All blocks but the last: after it the head reads the class token only, and no gradient reaches the patches."""
+    """Up to the first norm of the last block, where the class token reads the patches for the last time.
+
+    After that block no gradient reaches the patches. Before the norm, which forgets their length, a patch's gradient is
+    orthogonal to the patch, and HiResCAM would be zero.
+    """
     tokens = net.pos_encoding(net.conv_proj(x).flatten(2).transpose(1, 2))
     grid = (net.pos_encoding.temporal_size, *net.pos_encoding.spatial_size)
     for block in net.blocks[:-1]:
         tokens, grid = block(tokens, grid)
-    return Features(tokens[:, 1:].transpose(1, 2).unflatten(2, grid), tokens[:, :1])
+    normed = net.blocks[-1].norm1(tokens)
+    maps = normed[:, 1:].transpose(1, 2).unflatten(2, grid)
+    return Features(maps, torch.cat((tokens[:, :1], normed[:, :1]), dim=1))
 
 
 def _mvit_head(net: Any, features: Features) -> Tensor:
+    """The rest of the last block for the class token alone, and the classifier."""
     assert features.context is not None
-    tokens = torch.cat((features.context, features.maps.flatten(2).transpose(1, 2)), dim=1)
-    tokens, _ = net.blocks[-1](tokens, tuple(features.maps.shape[2:]))
-    logits: Tensor = net.head(net.norm(tokens)[:, 0])
+    token, normed = features.context[:, :1], features.context[:, 1:]
+    last = net.blocks[-1]
+    attended, _ = last.attn(torch.cat((normed, features.maps.flatten(2).transpose(1, 2)), dim=1), tuple(features.maps.shape[2:]))
+    token = token + attended[:, :1]
+    token = token + last.mlp(last.norm2(token))
+    logits: Tensor = net.head(net.norm(token)[:, 0])
     return logits
 
 

@@ -96,11 +96,14 @@ class Layer:
         return mask, x - x % 2, y - y % 2
 
     def blend(self, out: Picture, x: int, y: int) -> None:
-        """Lays the layer over a picture at an even position; all of it must lie inside."""
+        """Lays the layer over a picture at an even position; what leaves the picture is cut off."""
         view = window(out, x, y, self.width, self.height)
-        fade(view.y, self.keep, self.planes[0])
-        fade(view.u, self.keep_half, self.planes[1])
-        fade(view.v, self.keep_half, self.planes[2])
+        for plane, keep, add in zip(
+            (view.y, view.u, view.v), (self.keep, self.keep_half, self.keep_half), self.planes, strict=True
+        ):
+            height, width = plane.shape
+            if plane.size:
+                fade(plane, keep[:height, :width], add[:height, :width])
 
 
 def _scaled(mask: U8, factor: float) -> U8:

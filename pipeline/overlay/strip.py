@@ -145,7 +145,7 @@ class Timeline:
 
     def _paint(self, layer: Layer, palette: Palette) -> None:
         """Draws the columns that became complete since the last time."""
-        first, last = self._painted, self._now
+        first, last = self._painted, self._now - 1
         if last <= first:
             return
         left, right = first * COLUMN, last * COLUMN

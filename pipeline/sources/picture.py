@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from av import VideoFrame
 from av.video.plane import VideoPlane
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from pipeline.structures import U8, ColorTags, Matrix, Picture
 
@@ -21,8 +21,6 @@ UNSPECIFIED: Final = 2
 RGB: Final = 0
 HD: Final = 720
 """Pictures of at least this many lines are BT.709 where nothing is said, smaller ones BT.601."""
-
-QUALITY: Final = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
 
 
 def matrix_of(frame: VideoFrame) -> Matrix:
@@ -104,7 +102,6 @@ class Conversion:
             dst_colorspace=SWSCALE[matrix],
             src_color_range=ColorRange.JPEG if rgb else bounds,
             dst_color_range=bounds,
-            interpolation=QUALITY,
             threads=1,
         )
 
