@@ -15,7 +15,7 @@ import pytest
 
 import av  # isort: skip
 
-from pipeline.batch import Stop, Terminated, exit_code, stop_signals
+from pipeline.cli.batch import Stop, Terminated, exit_code, stop_signals
 from pipeline.errors import CamreelError, DeviceError, OutputError
 from pipeline.schema import LINE, SummaryRecord
 
@@ -98,7 +98,7 @@ def play(program: str) -> tuple[int, str]:
 def test_a_second_press_ends_the_process_at_once() -> None:
     program = """
 import signal
-from pipeline import batch
+from pipeline.cli import batch
 batch.GRACE = -1.0
 with batch.stop_signals():
     try:
@@ -113,7 +113,7 @@ with batch.stop_signals():
 def test_patience_ends_where_no_frame_comes() -> None:
     program = """
 import signal, threading
-from pipeline import batch
+from pipeline.cli import batch
 batch.PATIENCE = 0.05
 try:
     with batch.stop_signals() as stop, stop.between_frames():

@@ -275,12 +275,14 @@ def test_an_unknown_method_is_explained() -> None:
 def test_maps_in_inference_mode_equal_those_outside_and_leave_no_trace(name: str) -> None:
     net = network(name)
     weight = None if net.linear is None else net.linear.weight
+    with torch.inference_mode():
+        made = net.features(clip(name))
+    assert made.maps.is_inference()
+    grid = (made.maps.shape[2], made.maps.shape[3], made.maps.shape[4])
+    m = net.linear.coverage(grid) if net.linear and net.linear.coverage else None
     for method in METHODS if weight is not None else GRADIENT:
         outside = _ours(name, method)
         with torch.inference_mode():
-            made = net.features(clip(name))
-            grid = (made.maps.shape[2], made.maps.shape[3], made.maps.shape[4])
-            m = net.linear.coverage(grid) if net.linear and net.linear.coverage else None
             inside = activation_maps(method, made.maps, CLASSES, weight=weight, coverage=m, head=lambda a: net.head(Features(a)))
             assert torch.is_inference_mode_enabled() and not torch.is_grad_enabled()
         assert not inside.requires_grad and not outside.requires_grad and outside.grad_fn is None

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.batch import Terminated
-from pipeline.cli import main
+from pipeline.cli.app import main
+from pipeline.cli.batch import Terminated
+from pipeline.cli.outputs import plan_outputs
 from pipeline.config import Config
 from pipeline.errors import CamreelError, ConfigError, DeviceError, InputError, ModelError, OutputError
-from pipeline.outputs import plan_outputs
 from pipeline.structures import Counts, Summary
 
 SUMMARY = Summary(Counts(30, 30, 0, 0, 15), (), (), 1e-6, {"decode": 0.1}, ("audio is left out",))
@@ -496,7 +496,7 @@ def test_the_schema_is_json(run: Run) -> None:
 
 @pytest.mark.parametrize(("status", "code"), [("ok", 0), ("warn", 0), ("fail", 1)])
 def test_the_doctor_ends_with_what_it_found(run: Run, monkeypatch: pytest.MonkeyPatch, status: str, code: int) -> None:
-    from pipeline import doctor
+    from pipeline.cli import doctor
 
     monkeypatch.setattr(doctor, "examine", lambda: [doctor.Check("thing", status, "found [this]", "do that")])  # type: ignore[arg-type]
     outcome = run("doctor")
@@ -539,7 +539,7 @@ def test_help_names_every_exit_code(run: Run) -> None:
 def test_nothing_heavy_is_imported_before_it_is_needed(words: list[str]) -> None:
     program = f"""
 import sys
-from pipeline.cli import main
+from pipeline.cli.app import main
 try:
     main({words!r})
 except SystemExit as stop:

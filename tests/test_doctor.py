@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pipeline import doctor
-from pipeline.doctor import Check, examine
+from pipeline.cli import doctor
+from pipeline.cli.doctor import Check, examine
 
 HEAVY = ("torch", "torchvision", "cv2", "av")
 OWNERS = {"torch": "torch", "torchvision": "torchvision", "cv2": "opencv", "av": "av"}

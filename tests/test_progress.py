@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.progress import MODES, clock_time, closing_lines, open_reporter, short_name
+from pipeline.cli.progress import MODES, clock_time, closing_lines, open_reporter, short_name
 from pipeline.structures import Counts, Segment, Summary
 
 

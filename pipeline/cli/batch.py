@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from pipeline.cli.outputs import Job
+from pipeline.cli.terminal import Talk, lines_of
 from pipeline.errors import INTERRUPTED, SOME_FAILED, TERMINATED, CamreelError, ConfigError, DeviceError, ModelError
-from pipeline.outputs import Job
-from pipeline.terminal import Talk, lines_of
 
 GRACE = 0.5
 """Seconds in which a second signal counts as the first one heard twice (a shell and a wrapper both pass Ctrl-C on)."""

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.batch import Stop, exit_code, run_jobs, stop_signals
+from pipeline.cli.batch import Stop, exit_code, run_jobs, stop_signals
+from pipeline.cli.flags import Debug, Quiet, Verbose, resolve_settings, takes_settings
+from pipeline.cli.outputs import STDOUT, Job, choose, name_paths, plan_outputs, prepare
+from pipeline.cli.progress import MODES, closing_lines, open_reporter, short_name
+from pipeline.cli.terminal import Talk, show_table
 from pipeline.errors import ConfigError, InputError, nearest
-from pipeline.flags import Debug, Quiet, Verbose, resolve_settings, takes_settings
 from pipeline.layers import render
-from pipeline.outputs import STDOUT, Job, choose, name_paths, plan_outputs, prepare
-from pipeline.progress import MODES, closing_lines, open_reporter, short_name
-from pipeline.terminal import Talk, show_table
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -208,7 +208,7 @@ def models(context: typer.Context) -> None:
 @app.command("doctor")
 def doctor() -> None:
     """Check that this machine has what camreel needs; exit code 1 if something fails."""
-    from pipeline.doctor import examine
+    from pipeline.cli.doctor import examine
 
     checks = examine()
     show_table(("check", "status", "found", "what to do"), [(c.name, c.status, c.found, c.todo) for c in checks])
