@@ -15,6 +15,8 @@ from pipeline.errors import ModelError
 from pipeline.models import Features, Geometry, LinearHead, Recognizer, catalog, load
 from pipeline.models.split import SplitNetwork, coverage
 from pipeline.models.table import NETWORKS
+from pipeline.models.untrained import empty
+from pipeline.models.weights import fill
 from tests.networks import CALLABLE, FAMILIES, LINEAR, clip, features, network
 
 S3D_FULL = (1, 3, 18, 224, 256)
@@ -132,7 +134,7 @@ def test_coverage_is_the_adjoint_of_the_pooling(grid: tuple[int, int, int]) -> N
     assert float(m.mean()) == pytest.approx(1)
 
 
-def test_every_row_of_the_table_builds_and_has_its_classifier() -> None:
+def test_rows_of_the_table_build_and_have_their_classifier() -> None:
     for name in (
         "resnet152",
         "wide_resnet50_2",
@@ -143,10 +145,20 @@ def test_every_row_of_the_table_builds_and_has_its_classifier() -> None:
         "mvit_v1_b",
         "mnasnet1_3",
     ):
-        family = NETWORKS[name]
-        with torch.device("meta"):
-            net = family.build(name, 7, **family.options)
-        assert net.get_submodule(family.classifier).weight.shape[0] == 7, name
+        net = empty(name, NETWORKS[name], 7)
+        assert net.get_submodule(NETWORKS[name].classifier).weight.shape[0] == 7, name
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_tensors_go_into_a_fresh_network_of_every_family(name: str) -> None:
+    before = torch.random.get_rng_state()
+    fresh = empty(name, NETWORKS[name], len(network(name).classes))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    fill(fresh, NETWORKS[name], _state(name), "here")
+    net = SplitNetwork(fresh, NETWORKS[name], network(name).metadata, "here", None)
+    assert not any(tensor.is_meta for tensor in (*fresh.parameters(), *fresh.buffers()))
+    assert all(torch.equal(value, _state(name)[key]) for key, value in fresh.state_dict().items())
+    assert torch.equal(net.head(features(name)), network(name).head(features(name)))
 
 
 # --- random weights ---

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from pipeline.errors import ModelError, nearest
 from pipeline.models import checkpoint, untrained
 from pipeline.models import weights as published_weights
@@ -99,9 +97,7 @@ def _assemble(metadata: Metadata, tensors: Mapping[str, Any], path: Path, sha256
     if rows != len(metadata.classes):
         why = f"its classifier has {rows} classes, but {len(metadata.classes)} have names"
         raise ModelError(f"cannot use {path}", why, "save it as a camreel checkpoint with the names of its classes")
-    # On the meta device nothing is initialised that the tensors would replace anyway.
-    with torch.device("meta"):
-        net = family.build(metadata.arch, len(metadata.classes), **family.options)
+    net = untrained.empty(metadata.arch, family, len(metadata.classes))
     published_weights.fill(net, family, tensors, str(path))
     return SplitNetwork(net, family, metadata, label or path.name, sha256)
 

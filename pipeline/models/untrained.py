@@ -1,4 +1,4 @@
-"""Random weights with activations and logits of a sane scale, for benchmarks and tests."""
+"""Networks before weights are loaded: empty, or with random weights of a sane scale for benchmarks and tests."""
 
 from __future__ import annotations
 
@@ -16,12 +16,19 @@ LOGIT_STD = 2.0
 SIDE = 128
 
 
-def build(name: str, family: Family, classes: int, seed: int) -> nn.Module:
-    """A network with seeded random weights; the global random state is left as it was.
+def empty(name: str, family: Family, classes: int) -> nn.Module:
+    """A network to be filled with weights, where possible on the meta device: initialising what is replaced takes seconds."""
+    try:
+        with torch.device("meta"):
+            net = family.build(name, classes, **family.options)
+    except NotImplementedError:  # a builder that computes with tensors
+        return build(name, family, classes, seed=0)
+    unsaved = {key for key, _ in net.named_buffers()} - net.state_dict().keys()
+    return build(name, family, classes, seed=0) if unsaved else net
 
-    Raises:
-        RuntimeError: the builder failed.
-    """
+
+def build(name: str, family: Family, classes: int, seed: int) -> nn.Module:
+    """A network with seeded random weights; the global random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return family.build(name, classes, **family.options)
