@@ -1,6 +1,6 @@
 """READ FIRST. The whole program on one page: stages chained into a flow, owned in one place, closed together.
 
-    source -> sample -> windows | recognize -> stitch -> project | smooth -> refine -> locate -> link -> sinks
+    source -> sample -> windows | recognize -> stitch | project -> smooth -> refine -> locate -> link -> sinks
 
 Each `|` is a `prefetch`: the only threads. The three lanes are decoding, the network, and everything that ends in a picture.
 """
@@ -13,6 +13,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+import cv2
 
 from pipeline.config import Config
 from pipeline.link import LinkRules, link
@@ -37,7 +39,6 @@ from pipeline.windows import windows
 T = TypeVar("T")
 
 CLIPS_AHEAD = 2
-FRAMES_AHEAD = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,9 @@ def chain(
         own.callback(_close, timed)
         return timed
 
+    # The lanes are the parallelism: threads inside OpenCV's small operations cost more than they gain.
+    own.callback(cv2.setNumThreads, cv2.getNumThreads())
+    cv2.setNumThreads(1)
     smoother = SMOOTHERS[config.smooth.name](config.smooth.seconds, config.smooth.causal)
 
     frames = stage("decode", meter.count_frames(source))
@@ -99,9 +103,9 @@ def chain(
     )
     activations = stage("recognize", meter.watch_completeness(answers))
     stitched = stage("stitch", stitch(activations))
-    on_picture = stage("project", project(stitched))
-    on_picture = stage(WAIT, prefetch(on_picture, FRAMES_AHEAD))
-    smooth = stage("smooth", smoother(on_picture))
+    # A clip's frames come in one go: with room for all of them the network goes on while they are drawn.
+    stitched = stage(WAIT, prefetch(stitched, settings.frames_per_step))
+    smooth = stage("smooth", smoother(stage("project", project(stitched))))
     if config.localize.refine == "guided":
         smooth = stage("refine", refine(smooth))
     rules = Rules(settings.classes, config.localize.top_k, config.localize.min_score, settings.threshold, config.localize.min_area)
@@ -142,21 +146,13 @@ def localize(
         ModelError: the model cannot be had.
         ConfigError: a setting does not fit.
     """
-    config = _with_model(config or Config(), model, weights, classes)
+    config = (config or Config()).with_model(model, weights, classes)
     recognizer = recognizer or load_recognizer(config)
     with ExitStack() as own:
         source = own.enter_context(open_source(uri, start=config.start, end=config.end, audio=False))
         meter = Meter()
         settings = settle(source.info, recognizer, config, meter.notify)
         yield from chain(source, recognizer, settings, config, meter, own)
-
-
-def _with_model(config: Config, model: str | None, weights: str | None, classes: Sequence[str]) -> Config:
-    named = {key: value for key, value in (("name", model), ("weights", weights)) if value is not None}
-    chosen = {"classes": tuple(classes)} if classes else {}
-    return config.model_copy(
-        update={"model": config.model.model_copy(update=named), "localize": config.localize.model_copy(update=chosen)}
-    )
 
 
 def process(

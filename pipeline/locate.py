@@ -53,8 +53,8 @@ def locate(activations: Iterable[FrameActivation], labels: Sequence[str], multil
         best = candidates[np.argsort(-scores[candidates], kind="stable")[: rules.top_k]]
         shown = [int(c) for c in best if scores[c] >= rules.min_score]
         rows = {int(c): row for row, c in enumerate(activation.classes)}
-        evidence = [np.maximum(activation.maps[rows[c]], 0) for c in shown if c in rows]
-        unit = scale.follow(evidence[0] if evidence else None, activation.frame.time)
+        best_map = next((activation.maps[rows[c]] for c in shown if c in rows), None)
+        unit = scale.follow(best_map, activation.frame.time)
         actions = []
         for class_id in shown:
             row = rows.get(class_id)
@@ -78,11 +78,12 @@ class _RunningScale:
         self._value: float | None = None
         self._time = 0.0
 
-    def follow(self, evidence: F32 | None, time: float) -> float:
-        """The scale in logits at `time`, having seen this frame's evidence [h, w] (None: no action)."""
+    def follow(self, cam: F32 | None, time: float) -> float:
+        """The scale in logits at `time`, having seen this frame's best map [h, w] (None: no action)."""
         elapsed, self._time = max(0.0, time - self._time), time
-        if evidence is not None:
-            seen = float(np.percentile(evidence, PERCENTILE))
+        if cam is not None:
+            rank = int((cam.size - 1) * PERCENTILE / 100)
+            seen = max(0.0, float(np.partition(cam.ravel(), rank)[rank]))
             if self._value is None:
                 self._value = seen
             constant = RISE if seen > self._value else FALL
@@ -134,6 +135,7 @@ def find_boxes(
         top, bottom = max(top, 0.0), min(bottom, float(height))
         if right <= left or bottom <= top or (right - left) * (bottom - top) < min_area * width * height:
             continue
-        strongest = float(saliency[labelled == component].max())
+        inside = labelled[y : y + h, x : x + w] == component
+        strongest = float(saliency[y : y + h, x : x + w].max(where=inside, initial=0))
         boxes.append(Box((left, top, right, bottom), strongest * score))
     return tuple(sorted(boxes, key=lambda box: -box.score))

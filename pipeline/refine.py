@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import cv2
 import numpy as np
 
+from pipeline.shrink import shrink_plane
 from pipeline.structures import F32, FrameActivation, Grid
 
 LONG_SIDE = 214
@@ -24,8 +25,7 @@ def refine(activations: Iterable[FrameActivation]) -> Iterator[FrameActivation]:
         picture = activation.frame.picture
         scale = min(1.0, LONG_SIDE / max(picture.width, picture.height))
         size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
-        small = cv2.resize(np.ascontiguousarray(picture.y), size, interpolation=cv2.INTER_AREA)
-        luma = np.asarray(small, np.float32) / np.float32(255)
+        luma = shrink_plane(picture.y, *size).astype(np.float32) / np.float32(255)
         maps = np.empty((len(activation.classes), size[1], size[0]), np.float32)
         for i, cam in enumerate(activation.maps):
             maps[i] = guided(luma, np.asarray(cv2.resize(cam, size, interpolation=cv2.INTER_LINEAR), np.float32))

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
+import cv2
 import numpy as np
 
 from pipeline.config import Config
@@ -66,6 +67,7 @@ def measure(clip: str, config: Config, recognizer: Recognizer) -> tuple[dict[str
     Returns:
         CPU milliseconds per frame by stage, cost of the maps over that of the forward pass, mapped classes per clip, the settings.
     """
+    cv2.setNumThreads(1)  # as the flow does
     with open_source(clip, start=config.start, end=config.end) as source:
         settings = settle(source.info, recognizer, config, lambda _: None)
         costs: dict[str, float] = {}

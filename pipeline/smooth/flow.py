@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import cv2
 import numpy as np
 
+from pipeline.shrink import shrink_plane
 from pipeline.smooth.gaussian import shared_rows
 from pipeline.structures import F32, U8, FrameActivation
 
@@ -39,6 +40,8 @@ class _Moment:
     """A frame's activation and the pictures that flow needs."""
 
     activation: FrameActivation
+    terms: F32
+    """What the frame adds to the sums [h, w, S + 1]: its maps, and one."""
     luma: U8
     """For the flow [H, W]."""
     small: F32
@@ -57,10 +60,8 @@ class _State:
     logits: F32
     weight: float
     classes: np.ndarray
-    maps: F32
-    """N [S, h, w]"""
-    density: F32
-    """D [h, w]"""
+    sums: F32
+    """N of the S classes and D, side by side [h, w, S + 1], so that one warp carries all."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -146,25 +147,31 @@ class Flow:
             return _begin(moment)
         source, gain = link
         old = float(gain.mean())
-        density = 1 + gain * _warp(state.density, source)
-        # A class that was not mapped before starts as if it had always looked like now.
-        maps = now.maps * density
-        mine, theirs = shared_rows(now.classes, state.classes)
-        for i, j in zip(mine, theirs, strict=True):
-            carried = _warp(state.maps[j], source)
-            maps[i] = now.maps[i] + gain * carried
-        return _State(now.logits + old * state.logits, 1 + old * state.weight, now.classes, maps, density)
+        carried = _warp(state.sums, source) * gain[..., None]
+        sums = moment.terms + carried if np.array_equal(now.classes, state.classes) else _merge(moment, state, carried)
+        return _State(now.logits + old * state.logits, 1 + old * state.weight, now.classes, sums)
+
+
+def _merge(moment: _Moment, state: _State, carried: F32) -> F32:
+    """The sums where other classes are mapped than before; a new one starts as if it had always looked like now."""
+    sums = moment.terms.copy()
+    mine, theirs = shared_rows(moment.activation.classes, state.classes)
+    sums[..., -1] += carried[..., -1]
+    new = np.setdiff1d(np.arange(len(moment.activation.classes)), mine)
+    sums[..., new] *= sums[..., -1:]
+    sums[..., mine] += carried[..., theirs]
+    return sums
 
 
 def _begin(moment: _Moment) -> _State:
     now = moment.activation
-    return _State(now.logits, 1.0, now.classes, now.maps, np.ones(now.maps.shape[1:], np.float32))
+    return _State(now.logits, 1.0, now.classes, moment.terms)
 
 
 def _warp(values: F32, source: F32) -> F32:
-    """Values [h, w] read at the points (x, y) of `source` [h, w, 2]; held beyond the edges."""
+    """Values [h, w] or [h, w, S] read at the points (x, y) of `source` [h, w, 2]; held beyond the edges."""
     warped = cv2.remap(values, source, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
-    return np.asarray(warped, np.float32)
+    return np.asarray(warped, np.float32).reshape(values.shape)
 
 
 def _join(moment: _Moment, past: _State, future: _State) -> _State:
@@ -174,20 +181,21 @@ def _join(moment: _Moment, past: _State, future: _State) -> _State:
         past.logits + future.logits - now.logits,
         past.weight + future.weight - 1,
         now.classes,
-        past.maps + future.maps - now.maps,
-        past.density + future.density - 1,
+        past.sums + future.sums - moment.terms,
     )
 
 
 def _result(moment: _Moment, state: _State) -> FrameActivation:
-    return dataclasses.replace(moment.activation, logits=state.logits / state.weight, maps=state.maps / state.density)
+    maps = np.ascontiguousarray((state.sums[..., :-1] / state.sums[..., -1:]).transpose(2, 0, 1))
+    return dataclasses.replace(moment.activation, logits=state.logits / state.weight, maps=maps)
 
 
 def _moment(activation: FrameActivation) -> _Moment:
     picture = activation.frame.picture
     scale = min(1.0, FLOW_SIDE / max(picture.width, picture.height))
     size = max(LEAST_SIDE, round(picture.width * scale)), max(LEAST_SIDE, round(picture.height * scale))
-    luma = cv2.resize(np.ascontiguousarray(picture.y), size, interpolation=cv2.INTER_AREA)
-    height, width = activation.maps.shape[1:]
-    small = cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
-    return _Moment(activation, np.asarray(luma, np.uint8), small)
+    luma = shrink_plane(picture.y, *size)
+    count, height, width = activation.maps.shape
+    terms = np.ones((height, width, count + 1), np.float32)
+    terms[..., :-1] = activation.maps.transpose(1, 2, 0)
+    return _Moment(activation, terms, luma, shrink_plane(luma, width, height).astype(np.float32))

@@ -1,0 +1,20 @@
+"""Pictures made small, plane by plane: pure functions that several stages share."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from pipeline.structures import U8
+
+
+def shrink_plane(plane: U8, width: int, height: int) -> U8:
+    """A plane at width x height without aliasing, at a tenth of the cost of averaging over every pixel.
+
+    It is halved, which processors do fast, as long as it stays larger than wanted, and then interpolated.
+    """
+    plane = np.ascontiguousarray(plane)
+    while plane.shape[1] >= 2 * width and plane.shape[0] >= 2 * height:
+        half = plane[: plane.shape[0] // 2 * 2, : plane.shape[1] // 2 * 2]
+        plane = np.asarray(cv2.resize(half, (half.shape[1] // 2, half.shape[0] // 2), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
