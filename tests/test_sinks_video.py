@@ -578,3 +578,27 @@ def test_real_footage_keeps_the_contract(shared: Path, tmp_path: Path, name: str
         [sys.executable, str(check), str(source), str(out), "-"], capture_output=True, text=True, timeout=60, check=False
     )
     assert result.returncode == 0, result.stdout
+
+
+def test_time_stamps_that_run_backwards_stay_the_sources(tmp_path, shared):
+    # Files whose container knows decoding order only: the picture order is right, the stamps are swapped.
+    source = shared / "footage" / "actions" / "wave_in_crowd.avi"
+    with av.open(str(source), metadata_errors="ignore") as container:
+        stream = container.streams.video[0]
+        base, pictures = (
+            stream.time_base,
+            [(f.pts, f.to_ndarray(format="yuv420p"), f.width, f.height) for f in container.decode(stream)],
+        )
+    width, height = pictures[0][2:]
+    stamps = [pts for pts, *_ in pictures]
+    assert any(b < a for a, b in pairwise(stamps))
+    info = VideoInfo(str(source), width, height, 0, base, Fraction(30), None, None)
+    sink = VideoSink(tmp_path / "out.mp4", Header(info, "m", "w", None, None, ("a",), "cam", (1, 1), "none", 0.0, {}))
+    for index, (pts, planes, w, h) in enumerate(pictures):
+        y, chroma = planes[:h], planes[h:].reshape(2, h // 2, w // 2)
+        frame = Frame(index, pts, index / 30, base, Picture(y, chroma[0], chroma[1]))
+        sink.write(Localization(frame, ()))
+    sink.close(SUMMARY)
+    assert sink.fallbacks == []
+    frames, _ = decoded(tmp_path / "out.mp4")
+    assert relative(frames) == pytest.approx([float((pts - stamps[0]) * base) for pts in stamps], abs=1e-3)

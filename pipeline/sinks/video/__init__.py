@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import partial
@@ -25,6 +26,8 @@ GOP = 2.0
 """Seconds between key frames, and so what a killed process loses at most."""
 FINEST = 1_000_000
 """Time bases finer than this overflow the clocks of containers, and 90 kHz takes their place."""
+COARSE = Fraction(1, 2000)
+SPLIT = 16
 LATE = 2.0
 """Where the first picture comes later than this many seconds, or before 0, the output begins at 0: players would wait for it."""
 
@@ -128,14 +131,19 @@ class VideoSink:
         self._overlay.draw(localization, self._timeline, _planes(image, frame.picture))
         image.pts, image.time_base = self._clock.stamp(frame), self._clock.time_base
         image.color_range = 2 if frame.picture.full_range else 1
-        if self._clock.moved:
-            self._note("clock", f"{self._clock.moved} frames without usable time stamps were placed by their time of arrival")
         if self._clock.offset and not self._cut:
             self._note("start", f"the video begins at 0: the source's clock begins at {self._clock.offset:.3f} s")
         with self._faults():
-            self._container.mux(self._stream.encode(image))
+            self._mux(image)
         for packet in frame.packets:
             self._sound(packet.stream_index, partial(AudioTrack.write, packet=packet, offset=self._clock.offset))
+
+    def _mux(self, image: av.VideoFrame | None) -> None:
+        for packet in self._stream.encode(image):
+            self._clock.restore(packet)
+            self._container.mux(packet)
+        if self._clock.moved:
+            self._note("clock", f"{self._clock.moved} frames without usable time stamps were placed by their time of arrival")
 
     def _tag(self, picture: Picture) -> None:
         """The colour description, known in full with the first picture: RGB sources name no YUV matrix."""
@@ -181,7 +189,7 @@ class VideoSink:
         try:
             # Writing on after a failed header crashes the process (FFmpeg 8.1), and after a failed write it is of no use.
             if self._started and not self._broken:
-                self._container.mux(self._stream.encode(None))
+                self._mux(None)
                 for index in list(self._tracks):
                     self._sound(index, AudioTrack.flush)
         finally:
@@ -218,30 +226,57 @@ class Clock:
 
     def __init__(self, info: VideoInfo) -> None:
         fine = info.time_base.denominator > FINEST or info.time_base <= 0
-        self.time_base = Fraction(1, 90_000) if fine else info.time_base
+        # Coarse ones are split, so that decoding times find room between presentation times that run backwards.
+        self.time_base = Fraction(1, 90_000) if fine else info.time_base / (SPLIT if info.time_base > COARSE else 1)
         self.offset = 0.0
         """Seconds that were taken from every time stamp."""
         self.moved = 0
         """Frames whose own time stamp could not be used."""
         self._last: int | None = None
         self._zero = 0.0
+        self._exact: dict[int, int] = {}
+        self._used: deque[int] = deque(maxlen=64)
+        self._early = 0
+        self._decoded: int | None = None
 
     def stamp(self, frame: Frame) -> int:
         """The output's time stamp of the next frame, in `time_base` units."""
-        stamp = None
+        stamp = exact = None
         if frame.pts is not None:
             seconds = frame.pts * frame.time_base
             if self._last is None and not 0 <= seconds <= LATE:
                 self.offset = float(seconds)
-            stamp = round((seconds - Fraction(self.offset)) / self.time_base)
+            stamp = exact = round((seconds - Fraction(self.offset)) / self.time_base)
+        if exact in self._used:
+            exact = None  # Two pictures at one time: only one would be shown.
+        elif exact is not None:
+            self._used.append(exact)
         if stamp is None or (self._last is not None and stamp <= self._last):
-            self.moved += 1
+            self.moved += exact is None
             stamp = round((frame.time + self._zero) / self.time_base)
             if self._last is not None:
                 stamp = max(stamp, self._last + 1)
         self._zero = float(stamp * self.time_base) - frame.time
         self._last = stamp
+        if exact is not None and exact != stamp:
+            self._exact[stamp] = exact
+            self._early = max(self._early, 2 * (stamp - exact))
         return stamp
+
+    def restore(self, packet: Any) -> None:
+        """Gives a packet the source's own time stamp where that runs backwards, which an encoder would not take.
+
+        Decoding times, which may not be later, are moved ahead from the first such frame on.
+        """
+        if self._early and packet.dts is not None:
+            earliest = packet.dts if self._decoded is None else self._decoded + 1
+            packet.dts = max(earliest, packet.dts - self._early)
+        self._decoded = packet.dts
+        exact = self._exact.pop(packet.pts, None)
+        if exact is not None and (packet.dts is None or exact >= packet.dts):
+            packet.pts = exact
+        else:
+            self.moved += exact is not None
 
 
 def _span(header: Header) -> tuple[float, float] | None:
