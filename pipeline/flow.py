@@ -33,7 +33,7 @@ from pipeline.sinks.video import VideoSink
 from pipeline.smooth import SMOOTHERS
 from pipeline.sources import Source, open_source
 from pipeline.stitch import stitch
-from pipeline.structures import Counts, Header, Localization, Summary
+from pipeline.structures import Counts, Header, Localization, Summary, VideoInfo
 from pipeline.windows import windows
 
 T = TypeVar("T")
@@ -51,8 +51,9 @@ class Progress:
     total: int | None
     """As the container claims."""
     time: float
-    """Seconds of the source that are done."""
+    """Seconds of the source that are done, from where it was begun."""
     duration: float | None
+    """Seconds that are to be done."""
     elapsed: float
     """Wall seconds."""
 
@@ -193,7 +194,7 @@ def process(
         try:
             for localization in flow:
                 _write(sinks, localization, meter)
-                on_progress(_progress(source, meter, begin))
+                on_progress(_progress(source.info, config, meter, begin))
         except KeyboardInterrupt:
             _finish(sinks, source, meter)
             raise
@@ -237,9 +238,18 @@ def make_header(source: Source, recognizer: Recognizer, settings: Settings, conf
     )
 
 
-def _progress(source: Source, meter: Meter, begin: float) -> Progress:
-    info = source.info
-    return Progress(info.uri, meter.written, info.frames, meter.time, info.duration, time.perf_counter() - begin)
+def _progress(info: VideoInfo, config: Config, meter: Meter, begin: float) -> Progress:
+    start = config.start or 0.0
+    ends = [end for end in (config.end, info.duration) if end is not None]
+    whole = config.start is None and config.end is None
+    return Progress(
+        uri=info.uri,
+        frames=meter.written,
+        total=info.frames if whole else None,
+        time=meter.time - start,
+        duration=max(0.0, min(ends) - start) if ends else None,
+        elapsed=time.perf_counter() - begin,
+    )
 
 
 def _finish(sinks: Sequence[tuple[str, Sink]], source: Source, meter: Meter) -> Summary:

@@ -176,9 +176,8 @@ def _work(job: Job, config: Config, recognizer: Any, mode: str, talk: Talk, stop
     except KeyboardInterrupt:
         reporter.close()
         kept = name_paths([path for path in job.files if path.exists()])
-        talk.note(
-            f"stopped at {last[0].time if last else 0:.1f} s" + (f"; what is done is in {kept}" if kept else "; nothing is written")
-        )
+        where = (config.start or 0.0) + (last[0].time if last else 0.0)
+        talk.note(f"stopped at {where:.1f} s" + (f"; what is done is in {kept}" if kept else "; nothing is written"))
         raise
     finally:
         reporter.close()
