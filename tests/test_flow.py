@@ -12,7 +12,7 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
-import cv2  # noqa: F401 - before av
+import cv2
 
 import av  # isort: skip
 import numpy as np

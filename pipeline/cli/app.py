@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -48,7 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise ConfigError(f"{words[0]} is not a command", todo=f"write camreel process {words[0]}")
         app(words, prog_name="camreel", obj=talk)
     except Exception as error:
-        talk.error(error)
+        if isinstance(error.__cause__, BrokenPipeError):
+            # Whoever read the records has enough (`| head`): that is no news, also not for the interpreter as it ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        else:
+            talk.error(error)
         sys.exit(exit_code(error))
 
 
