@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 
@@ -234,8 +234,17 @@ def make_header(source: Source, recognizer: Recognizer, settings: Settings, conf
         grid=settings.cells,
         smoothing=config.smooth.name,
         lag=SMOOTHERS[config.smooth.name](config.smooth.seconds, config.smooth.causal).lag,
-        config=config.model_dump(mode="json"),
+        config=_effective(config, settings),
     )
+
+
+def _effective(config: Config, settings: Settings) -> dict[str, Any]:
+    """The configuration with what `auto` came to."""
+    values = config.model_dump(mode="json")
+    chosen = {"device": settings.backend.device, "precision": settings.backend.precision, "batch": settings.backend.batch}
+    values["model"] |= chosen | {"method": settings.method, "clip_len": settings.clip_len, "stride": settings.stride}
+    values["localize"] |= {"threshold": settings.threshold}
+    return values
 
 
 def _progress(info: VideoInfo, config: Config, meter: Meter, begin: float) -> Progress:

@@ -92,9 +92,9 @@ def test_nothing_is_pickled():
         assert not imports(path) & {"pickle", "dill", "joblib", "cloudpickle"}, path
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
-                assert {
-                    k.arg: ast.literal_eval(k.value) for k in node.keywords if k.arg == "weights_only"
-                } == {"weights_only": True}
+                assert {k.arg: ast.literal_eval(k.value) for k in node.keywords if k.arg == "weights_only"} == {
+                    "weights_only": True
+                }
 
 
 def test_files_and_functions_stay_small():

@@ -42,9 +42,10 @@ def bench(clip: str, config: Config, *, against: str | None = None, frames: int 
     if against is not None:
         rival = grad_cam_loop(clip, recognizer, settings, min(done, 6 * settings.clip_len))
         other = Against(against, rival, done / seconds / rival)
-    precision = str(settings.backend.dtype).removeprefix("torch.")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Report(clip, recognizer.name, precision, cores, done, stages, done / seconds, peak, overhead, mapped, other)
+    return Report(
+        clip, recognizer.name, settings.backend.precision, cores, done, stages, done / seconds, peak, overhead, mapped, other
+    )
 
 
 def _cut(clip: str, config: Config, frames: int | None) -> Config:

@@ -19,6 +19,9 @@ Style = Literal["heatmap", "contour", "boxes", "side-by-side", "none"]
 LEVELS = (0.25, 0.5, 0.75)
 """Saliency of the contour style's lines."""
 
+FURTHER = 2
+"""Actions beside the best that get a line: more would be clutter."""
+
 NOWHERE: Rect = (0, 0, 0, 0)
 
 
@@ -96,7 +99,7 @@ class Overlay:
         if self._style == "boxes":
             return
         for rank, action in reversed(list(enumerate(actions))):
-            if action.saliency is None or (rank and not self._roomy):
+            if action.saliency is None or rank > (FURTHER if self._roomy else 0):
                 continue
             field, strength = Field(action, *self._picture), gate(action.score)
             if rank:

@@ -33,6 +33,11 @@ class Backend:
     batch: int = 1
     """Clips per forward pass."""
 
+    @property
+    def precision(self) -> str:
+        """The number format by its configuration name."""
+        return str(self.dtype).removeprefix("torch.")
+
 
 def choose_backend(
     recognizer: Recognizer, device: str, precision: str, batch: int | None, notify: Callable[[str], None] = lambda _: None
