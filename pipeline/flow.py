@@ -23,7 +23,7 @@ from pipeline.meter import WAIT, Meter
 from pipeline.models import Recognizer, load
 from pipeline.prefetch import prefetch
 from pipeline.project import project
-from pipeline.recognize import Selection, recognize
+from pipeline.recognize import Selection, choose_backend, recognize
 from pipeline.refine import refine
 from pipeline.sample import sample
 from pipeline.settings import Settings, settle
@@ -64,13 +64,16 @@ class Progress:
 
 
 def load_recognizer(config: Config) -> Recognizer:
-    """The network of a configuration, which several runs may share.
+    """The network of a configuration, ready on its device, which several runs may share.
 
     Raises:
         ModelError: there is no such network, or its weights cannot be had.
+        DeviceError: the device is not there.
     """
     model = config.model
-    return load(model.name, model.weights, seed=model.seed, trust_pickle=model.trust_pickle)
+    recognizer = load(model.name, model.weights, seed=model.seed, trust_pickle=model.trust_pickle)
+    choose_backend(recognizer, model.device, model.precision, model.batch)
+    return recognizer
 
 
 def chain(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pipeline.models import Features, Recognizer
 
-TILE = (24, 96)
+TILE = (24, 80)
 """Least and most valid samples per clip where clips tile the video."""
 TILE_BYTES = 200e6
 """Memory that the frames of such a clip may take."""

@@ -88,9 +88,10 @@ class TinyRecognizer:
             self.fc.weight.mul_(8)
         self.classes = tuple(f"class {i}" for i in range(self.count))
 
-    def features(self, clips: Tensor) -> Features:
+    def features(self, clips: Tensor, keep: tuple[int, int] | None = None) -> Features:
         self.seen.append(tuple(clips.shape))
-        return Features(self.body(clips))
+        first, end = keep or (0, None)
+        return Features(self.body(clips)[:, :, first:end])
 
     def head(self, features: Features) -> Tensor:
         return self.fc(features.maps.float().mean(dim=(2, 3, 4)))

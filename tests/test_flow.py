@@ -188,11 +188,11 @@ def test_a_fault_in_any_stage_ends_at_once_closes_all_and_leaves_valid_files(sta
     elif stage == "network":
         calls = []
 
-        def broken(clips):
+        def broken(clips, keep=None):
             calls.append(1)
             if len(calls) > 1:
                 raise Fault
-            return TinyRecognizer.features(recognizer, clips)
+            return TinyRecognizer.features(recognizer, clips, keep)
 
         recognizer.features = broken
     else:

@@ -84,7 +84,8 @@ def test_the_backbone_runs_in_bfloat16_and_the_way_back_loses_nothing(name: str)
     assert rounded.maps.dtype is torch.bfloat16 and logits.dtype is torch.float32
     assert float((logits - net.head(exact)).norm() / net.head(exact).norm()) < 0.05
     with torch.no_grad():
-        assert torch.equal(net.features(clip(name)).maps, exact.maps)
+        # Up to the folding of batch norms.
+        torch.testing.assert_close(net.features(clip(name)).maps, exact.maps, rtol=1e-4, atol=1e-5 * float(exact.maps.abs().max()))
 
 
 def test_the_head_ignores_a_callers_autocast() -> None:

@@ -70,10 +70,10 @@ def test_chosen_classes_are_mapped_always_and_alone():
 
 def test_out_of_memory_halves_the_batch_and_says_so():
     class Small(TinyRecognizer):
-        def features(self, clips):
+        def features(self, clips, keep=None):
             if len(clips) > 2:
                 raise torch.OutOfMemoryError("CUDA out of memory")
-            return super().features(clips)
+            return super().features(clips, keep)
 
     said = []
     recognizer = Small()
@@ -85,7 +85,7 @@ def test_out_of_memory_halves_the_batch_and_says_so():
 
 def test_one_clip_that_does_not_fit_is_an_error_with_a_way_out():
     class Tiny(TinyRecognizer):
-        def features(self, clips):
+        def features(self, clips, keep=None):
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
 
     with pytest.raises(DeviceError, match="--map-size"):
@@ -94,7 +94,7 @@ def test_one_clip_that_does_not_fit_is_an_error_with_a_way_out():
 
 def test_other_errors_are_not_taken_for_memory():
     class Broken(TinyRecognizer):
-        def features(self, clips):
+        def features(self, clips, keep=None):
             raise RuntimeError("shape mismatch")
 
     with pytest.raises(RuntimeError, match="shape mismatch"):
@@ -105,9 +105,9 @@ def test_no_number_is_reported_with_its_frames_and_never_mapped():
     class Broken(TinyRecognizer):
         calls = 0
 
-        def features(self, clips):
+        def features(self, clips, keep=None):
             self.calls += 1
-            found = super().features(clips)
+            found = super().features(clips, keep)
             if self.calls == 2:
                 found.maps[0, 0] = float("nan")
             return found
@@ -153,8 +153,8 @@ def test_the_number_format_is_chosen_by_measurement():
 
 def test_a_number_format_whose_maps_differ_is_not_chosen(monkeypatch):
     class Coarse(TinyRecognizer):
-        def features(self, clips):
-            found = super().features(clips)
+        def features(self, clips, keep=None):
+            found = super().features(clips, keep)
             return type(found)(found.maps * (1.05 if clips.dtype == torch.bfloat16 else 1.0))
 
     monkeypatch.setattr("pipeline.recognize.backend._has_bfloat16", lambda device: True)

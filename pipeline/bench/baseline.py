@@ -21,8 +21,9 @@ from pipeline.structures import U8
 def grad_cam_loop(clip: str, recognizer: Recognizer, settings: Settings, frames: int) -> float:
     """Frames per second of a loop as in the package's examples.
 
-    The network sees the same input size, in windows as long as it was trained on, half overlapping as ours do; every frame is
-    overlaid with the map of its window and written. The network is loaded already and has run once.
+    The network sees the same input size in windows as long as it was trained on, which overlap as ours do: by half, or for networks
+    with a margin by what padding spoils at both ends, so that the same frames get the same maps. Every frame is overlaid with the
+    map of its window, for one class, and written. The network is loaded already and has run once.
 
     Args:
         clip: a video that OpenCV reads.
@@ -57,7 +58,11 @@ def grad_cam_loop(clip: str, recognizer: Recognizer, settings: Settings, frames:
 def _loop(clip: str, recognizer: Recognizer, settings: Settings, cam: Any, frames: int) -> int:
     """Reads, explains, draws and writes; returns the number of frames written."""
     step = _step(clip, settings.frame_rate)
-    span, stride = recognizer.clip_len * step, max(1, recognizer.clip_len // 2) * step
+    margin = recognizer.geometry.margin
+    span, stride = (
+        recognizer.clip_len * step,
+        max(1, recognizer.clip_len - 2 * margin if margin else recognizer.clip_len // 2) * step,
+    )
     written = 0
     writer = None
     with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +76,7 @@ def _loop(clip: str, recognizer: Recognizer, settings: Settings, cam: Any, frame
                 writer = cv2.VideoWriter(str(Path(folder) / "out.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 30, (width, height))
             maps = _explain(buffer[::step], recognizer, settings, cam)
             for offset in range(stride):
-                writer.write(_draw(buffer[offset], maps[offset // step]))
+                writer.write(_draw(buffer[offset + margin * step], maps[margin + offset // step]))
                 written += 1
             buffer = buffer[stride:]
         if writer is not None:

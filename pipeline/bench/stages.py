@@ -44,10 +44,10 @@ class TimedRecognizer:
         self._recognizer = recognizer
         self.seconds = 0.0
 
-    def features(self, clips: Any) -> Features:
+    def features(self, clips: Any, keep: tuple[int, int] | None = None) -> Features:
         """Runs the backbone and times it."""
         begin = time.process_time()
-        found = self._recognizer.features(clips)
+        found = self._recognizer.features(clips, keep)
         self.seconds += time.process_time() - begin
         return found
 

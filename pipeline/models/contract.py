@@ -73,11 +73,13 @@ class Recognizer(Protocol):
     """Saliency from which boxes are cut, calibrated with the checkpoint; None: not calibrated."""
     geometry: Geometry
 
-    def features(self, clips: Tensor) -> Features:
+    def features(self, clips: Tensor, keep: tuple[int, int] | None = None) -> Features:
         """Runs the backbone.
 
         Args:
             clips: normalised RGB [B, 3, T, H, W] on the recognizer's device, in its number format.
+            keep: for networks with a margin: the half-open range of samples that are wanted, at least a margin away from each end
+                of the clip that is not an end of the video. The maps hold only these.
         """
         ...
 

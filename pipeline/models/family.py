@@ -32,6 +32,8 @@ class Family:
     """Path of the last linear layer (or 1x1 convolution) inside the network; its rows are the classes."""
     head: Callable[[Any, Features], Tensor] | None = None
     """(network, features) -> logits; None: average pooling and the classifier, which makes the maps free."""
+    trimmed: Callable[[Any, Tensor, tuple[int, int]], Features] | None = None
+    """(network, clips, samples to keep) -> features of those alone, for less than all; for networks with a margin."""
     window: tuple[int, int, int] | None = None
     """Window of a stride-1 average pooling that comes before the global mean."""
     clip_len: int = 1

@@ -78,11 +78,12 @@ class SplitNetwork:
         self.fixed_size = self.family.fixed_size
         self.geometry = self.family.geometry
 
-    def features(self, clips: Tensor) -> Features:
+    def features(self, clips: Tensor, keep: tuple[int, int] | None = None) -> Features:
         """Runs the backbone.
 
         Args:
             clips: normalised RGB [B, 3, T, H, W] on the network's device, in its number format.
+            keep: for networks with a margin: the samples that are wanted, see `Recognizer`.
 
         Raises:
             ModelError: a network of fixed size is given another one.
@@ -94,7 +95,10 @@ class SplitNetwork:
                 f"this one has {clips.shape[2]} samples of {clips.shape[4]} x {clips.shape[3]}",
                 "leave size, map size and clip length at their defaults, or take another network (mc3_18, swin3d_t)",
             )
-        return self.family.features(self._backbone, clips)
+        if keep is not None and self.family.trimmed is not None:
+            return self.family.trimmed(self._backbone, clips, keep)
+        found = self.family.features(self._backbone, clips)
+        return found if keep is None else Features(found.maps[:, :, keep[0] : keep[1]], found.context)
 
     def head(self, features: Features) -> Tensor:
         """Logits [B, C] in float32, also where the features are of a reduced precision."""
@@ -128,7 +132,7 @@ class SplitNetwork:
         # Never in a caller's inference mode: the head's weights must stay usable under autograd.
         with torch.inference_mode(False):
             self.net.to(device)
-            self._backbone = self.net if dtype is torch.float32 else copy.deepcopy(self.net).to(dtype)
+            self._backbone = fold(copy.deepcopy(self.net)).to(dtype)
 
 
 def fold(module: nn.Module) -> nn.Module:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from pipeline.models.contract import Features, Geometry
 from pipeline.models.family import Family
@@ -16,6 +17,30 @@ from pipeline.models.family import Family
 
 def _resnet(net: Any, x: Tensor) -> Features:
     return Features(net.layer4(net.layer3(net.layer2(net.layer1(net.stem(x))))))
+
+
+def _mc3_trimmed(net: Any, x: Tensor, keep: tuple[int, int]) -> Features:
+    """As `_resnet`, without the samples that only feed others: each temporal convolution gives up one at each end.
+
+    An end of the clip that is kept is an end of the video, and is zero padded as the network always is.
+    """
+    ends = (int(keep[0] == 0), int(keep[1] == x.shape[2]))
+
+    def convolve(layers: Any, x: Tensor) -> Tensor:
+        conv, *rest = layers
+        padded = functional.pad(x, (0, 0, 0, 0, *ends)) if any(ends) else x
+        x = functional.conv3d(padded, conv.weight, conv.bias, conv.stride, (0, *conv.padding[1:]))
+        for layer in rest:
+            x = layer(x)
+        return x
+
+    def inside(x: Tensor, samples: int) -> Tensor:
+        return x[:, :, 0 if ends[0] else samples : None if ends[1] else -samples]
+
+    x = convolve(net.stem, x)
+    for block in net.layer1:
+        x = block.relu(convolve(block.conv2, convolve(block.conv1, x)) + inside(x, 2))
+    return Features(net.layer4(net.layer3(net.layer2(x))))
 
 
 def _s3d(net: Any, x: Tensor) -> Features:
@@ -70,6 +95,7 @@ MC3 = Family(
     # Five temporal convolutions of 3 samples and no temporal stride: the padding reaches 5 samples.
     geometry=Geometry((0.0, 0.0, 0.0), (1.0, 16.0, 16.0), margin=5),
     features=_resnet,
+    trimmed=_mc3_trimmed,
     classifier="fc",
     clip_len=16,
     frame_rate=15.0,

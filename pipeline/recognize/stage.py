@@ -72,7 +72,7 @@ def recognize(
                 slice_logits=slices,
                 classes=classes,
                 maps=cams,
-                start=recognizer.geometry.start[0],
+                start=recognizer.geometry.start[0] + (clip.valid[0] if recognizer.geometry.margin else 0),
                 jump=recognizer.geometry.jump[0],
                 grid=grid,
                 error=error if complete else None,
@@ -80,8 +80,8 @@ def recognize(
 
 
 def _batches(clips: Iterable[Clip], network: _Network) -> Iterator[list[Clip]]:
-    """Equally long clips in a row, at most as many as the network takes now."""
-    for _, equal in groupby(clips, key=lambda clip: len(clip.sampled)):
+    """Clips alike in length and valid samples in a row, at most as many as the network takes now."""
+    for _, equal in groupby(clips, key=lambda clip: (len(clip.sampled), network.keep(clip))):
         batch: list[Clip] = []
         for clip in equal:
             batch.append(clip)
@@ -104,6 +104,10 @@ class _Network:
         self.batch = backend.batch
         self._recognizer, self._maps, self._selection, self._backend, self._notify = recognizer, maps, selection, backend, notify
         self._alive: set[int] = set()
+
+    def keep(self, clip: Clip) -> tuple[int, int] | None:
+        """The samples to compute maps for: where the network has a margin, those without it; else all."""
+        return clip.valid if self._recognizer.geometry.margin else None
 
     def run(self, clips: Sequence[Clip]) -> list[Answer]:
         """Answers for the clips; out of memory halves the batch for this and all later calls."""
@@ -135,11 +139,12 @@ class _Network:
     @torch.inference_mode()
     def _forward(self, clips: Sequence[Clip]) -> list[Answer]:
         recognizer = self._recognizer
-        features = recognizer.features(network_input(clips, 0, recognizer, self._backend))
+        keep = self.keep(clips[0])
+        features = recognizer.features(network_input(clips, 0, recognizer, self._backend), keep)
         logits = recognizer.head(features).float()
         slices = _slice_logits(recognizer, features, logits)
         if len(clips[0].frames[clips[0].sampled[0]].inputs) > 1:
-            features = recognizer.features(network_input(clips, 1, recognizer, self._backend))
+            features = recognizer.features(network_input(clips, 1, recognizer, self._backend), keep)
         finite = torch.isfinite(logits).all(1) & torch.isfinite(features.maps.float().mean(dim=(1, 2, 3, 4)))
         chosen = [
             self._choose(clip, rows, good) for clip, rows, good in zip(clips, slices.cpu().numpy(), finite.tolist(), strict=True)
@@ -181,10 +186,13 @@ class _Network:
 def network_input(clips: Sequence[Clip], which: int, recognizer: Recognizer, backend: Backend) -> Tensor:
     """The clips' small pictures as normalised RGB [B, 3, T, H, W] on the device; `which`: 0 for scores, 1 for maps."""
     pictures = np.stack([[clip.frames[i].inputs[which] for i in clip.sampled] for clip in clips])
-    batch = torch.from_numpy(pictures).to(backend.device, non_blocking=True)
-    mean, std = (torch.tensor(values, device=backend.device) * 255 for values in (recognizer.mean, recognizer.std))
+    width = pictures.shape[3]
+    # A row of pixels at a time: three channels alone are too short to vectorise over.
+    rows = torch.from_numpy(pictures).to(backend.device, non_blocking=True).flatten(-2)
+    mean, std = (torch.tensor(values, device=backend.device).mul(255).repeat(width) for values in (recognizer.mean, recognizer.std))
+    normal: Tensor = torch.sub(rows, mean).div_(std).to(backend.dtype).reshape(pictures.shape)
     # Kept channels-last in memory: that is how the pictures come, and what bfloat16 convolutions are fastest with.
-    return ((batch.float() - mean) / std).to(backend.dtype).permute(0, 4, 1, 2, 3)
+    return normal.permute(0, 4, 1, 2, 3)
 
 
 def _slice_logits(recognizer: Recognizer, features: Features, logits: Tensor) -> Tensor:
