@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 
     from pipeline.models import Features, Recognizer
 
-TILE = (24, 80)
-"""Least and most valid samples per clip where clips tile the video."""
-TILE_BYTES = 200e6
-"""Memory that the frames of such a clip may take."""
+TILE = 32
+"""Valid samples per clip where clips tile the video: measured with mc3_18, more saves nothing and takes memory, fewer wastes work."""
 THRESHOLD = 0.5
 
 
@@ -59,7 +57,7 @@ def settle(info: VideoInfo, recognizer: Recognizer, config: Config, notify: Call
     """
     model, geometry = config.model, recognizer.geometry
     inputs = _inputs(info, recognizer, config)
-    clip_len, stride = _window(info, recognizer, config)
+    clip_len, stride = _window(recognizer, config)
     method = model.method if model.method != "auto" else "cam" if recognizer.linear is not None else "gradcam"
     rows, columns = inputs[-1].shape
     backend = choose_backend(recognizer, model.device, model.precision, model.batch, notify)
@@ -116,11 +114,11 @@ def _inputs(info: VideoInfo, recognizer: Recognizer, config: Config) -> tuple[In
     )
 
 
-def _window(info: VideoInfo, recognizer: Recognizer, config: Config) -> tuple[int, int]:
+def _window(recognizer: Recognizer, config: Config) -> tuple[int, int]:
     """(samples per clip, samples between clips)."""
     margin, jump = recognizer.geometry.margin, round(recognizer.geometry.jump[0])
     if margin:
-        clip_len = config.model.clip_len or _tile(info, recognizer.frame_rate) + 2 * margin
+        clip_len = config.model.clip_len or TILE + 2 * margin
         if clip_len <= 2 * margin:
             raise ConfigError(
                 f"model.clip_len {clip_len} is too short",
@@ -134,16 +132,6 @@ def _window(info: VideoInfo, recognizer: Recognizer, config: Config) -> tuple[in
         raise ConfigError(f"model.stride {stride} leaves gaps", f"clips are {clip_len} samples long", f"use {clip_len} or less")
     # Clips start on the network's own time grid, so that slices of overlapping clips meet and average.
     return clip_len, max(1, stride // jump * jump) if stride >= jump else stride
-
-
-def _tile(info: VideoInfo, rate: float | None) -> int:
-    """Valid samples per clip. Large ones waste little on margins, small ones fill and drain the lanes quickly: for n samples in
-    all, the sum of both is least near sqrt(8 n) (measured with mc3_18)."""
-    source_rate = float(info.average_rate or 30)
-    rate = rate or source_rate
-    samples = (info.duration or 3600.0) * rate
-    memory = TILE_BYTES / (1.5 * info.width * info.height * max(1.0, source_rate / rate))
-    return round(min(max(min(math.sqrt(8 * samples), memory), TILE[0]), TILE[1]))
 
 
 def class_ids(wanted: tuple[str, ...], classes: tuple[str, ...]) -> tuple[int, ...]:
