@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline.cams import METHODS, activation_maps
 from pipeline.config import Config
 from pipeline.errors import ConfigError, nearest
-from pipeline.recognize import Backend, choose_backend
+from pipeline.recognize import Backend, choose_backend, map_cells
 from pipeline.sample import InputSize, input_size
 from pipeline.structures import Grid, VideoInfo
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from pipeline.models import Features, Recognizer
 
 TILE = 32
-"""Valid samples per clip where clips tile the video: measured with mc3_18, more saves nothing and takes memory, fewer wastes work."""
+"""Valid samples per clip where clips tile the video. Measured with mc3_18: more saves nothing and takes memory, fewer wastes
+work."""
 THRESHOLD = 0.5
 
 
@@ -59,7 +60,6 @@ def settle(info: VideoInfo, recognizer: Recognizer, config: Config, notify: Call
     inputs = _inputs(info, recognizer, config)
     clip_len, stride = _window(recognizer, config)
     method = model.method if model.method != "auto" else "cam" if recognizer.linear is not None else "gradcam"
-    rows, columns = inputs[-1].shape
     backend = choose_backend(recognizer, model.device, model.precision, model.batch, notify)
     frames_per_sample = max(1.0, float(info.average_rate or 30) / (recognizer.frame_rate or math.inf))
     return Settings(
@@ -74,15 +74,11 @@ def settle(info: VideoInfo, recognizer: Recognizer, config: Config, notify: Call
         complete=recognizer.linear is not None and METHODS[method].complete,
         maps=lambda network, features, classes: _maps(method, network, features, classes),
         grid=inputs[-1].grid(info.width, info.height, geometry.start[1:], geometry.jump[1:]),
-        cells=(_cells(rows, geometry.jump[1]), _cells(columns, geometry.jump[2])),
+        cells=map_cells(recognizer, backend, inputs[-1].shape),
         threshold=config.localize.threshold or recognizer.threshold or THRESHOLD,
         backend=backend,
         frames_per_step=math.ceil(stride * backend.batch * frames_per_sample) + 1,
     )
-
-
-def _cells(pixels: int, jump: float) -> int:
-    return -(-pixels // round(jump))
 
 
 def _maps(method: str, recognizer: Recognizer, features: Features, classes: Tensor) -> Tensor:

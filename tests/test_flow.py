@@ -190,7 +190,7 @@ def test_a_fault_in_any_stage_ends_at_once_closes_all_and_leaves_valid_files(sta
 
         def broken(clips, keep=None):
             calls.append(1)
-            if len(calls) > 1:
+            if len(calls) > 2:  # the first is for the shape of the maps
                 raise Fault
             return TinyRecognizer.features(recognizer, clips, keep)
 
@@ -245,7 +245,7 @@ def test_an_output_that_cannot_be_written_fails_before_the_first_frame(clip, tmp
     recognizer = TinyRecognizer()
     with pytest.raises(OutputError):
         flow.process(str(clip), QUICK, video=None, records=tmp_path / "file" / "out.jsonl", recognizer=recognizer)
-    assert recognizer.seen == []
+    assert len(recognizer.seen) == 1  # for the shape of its maps, without arithmetic
 
 
 def test_start_and_end_take_a_part_with_the_sources_own_times(clip, tmp_path):

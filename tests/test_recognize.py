@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from pipeline.errors import DeviceError
-from pipeline.recognize import Backend, Selection, choose_backend, recognize
+from pipeline.models import load
+from pipeline.recognize import Backend, Selection, choose_backend, map_cells, recognize
 from pipeline.recognize.backend import choose_device
 from pipeline.sample import input_size, sample
 from pipeline.structures import Grid
@@ -128,6 +129,14 @@ def test_maps_may_come_from_another_size_than_scores():
     small = run(source=clips(sides=(24,)))
     np.testing.assert_allclose(answers[0].logits, small[0].logits, atol=1e-6)
     assert answers[0].error < 1e-5  # against the logit of its own size
+
+
+@pytest.mark.parametrize("name", ["vgg11", "r3d_18", "swin3d_t"])
+def test_the_shape_of_the_maps_is_known_before_the_first_frame(name):
+    recognizer = load(name, "random")
+    size = (64, 110) if name == "vgg11" else (48, 80)
+    expected = recognizer.features(torch.zeros(1, 3, recognizer.clip_len, *size)).maps.shape[3:]
+    assert map_cells(recognizer, Backend(), size) == tuple(expected)
 
 
 def test_no_grad_mode_leaks_to_the_consumer():

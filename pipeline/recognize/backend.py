@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from pipeline.errors import DeviceError
 
@@ -79,6 +80,15 @@ def choose_device(device: str) -> str:
             f"no {device} device on this computer", "torch does not see one", "use --device auto, and see `camreel doctor`"
         )
     return device
+
+
+@torch.inference_mode()
+def map_cells(recognizer: Recognizer, backend: Backend, shape: tuple[int, int]) -> tuple[int, int]:
+    """Cells (h, w) of the maps of pictures of `shape` (height, width): the network runs on shapes alone, without arithmetic."""
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        clip = torch.empty((1, 3, recognizer.clip_len, *shape), dtype=backend.dtype, device=backend.device)
+        cells = recognizer.features(clip).maps.shape
+    return int(cells[3]), int(cells[4])
 
 
 def _measure(recognizer: Recognizer, device: str) -> torch.dtype:
