@@ -617,7 +617,10 @@ def test_a_cut_tail_is_never_an_error(tmp_path: Path, suffix: str, share: float)
     assert suffix != "mp4" or any("cut off" in note for note in reading.notes)
     assert [frame.pts for frame in reading.frames] == [frame.pts for frame in plain_until_the_end(path)]
     section = read(path, start=1.05)
-    assert section.frames == [frame for frame in reading.frames if frame.time >= 1.05]
+    expected = [frame for frame in reading.frames if frame.time >= 1.05]
+    assert [frame.pts for frame in section.frames] == [frame.pts for frame in expected]
+    # What the decoder invents for the missing half of the last picture is not the same every time.
+    assert section.frames[:-1] == expected[:-1]
 
 
 def plain_until_the_end(path: Path) -> list[av.VideoFrame]:
