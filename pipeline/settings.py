@@ -53,13 +53,13 @@ def settle(info: VideoInfo, recognizer: Recognizer, config: Config, notify: Call
     """Works out the settings of a run.
 
     Raises:
-        ConfigError: an unknown class, or sizes that do not fit the network.
+        ConfigError: an unknown class, or a method or sizes that do not fit the network.
         DeviceError: the device is not there.
     """
     model, geometry = config.model, recognizer.geometry
     inputs = _inputs(info, recognizer, config)
     clip_len, stride = _window(recognizer, config)
-    method = model.method if model.method != "auto" else "cam" if recognizer.linear is not None else "gradcam"
+    method = _method(recognizer, model.method)
     backend = choose_backend(recognizer, model.device, model.precision, model.batch, notify)
     frames_per_sample = max(1.0, float(info.average_rate or 30) / (recognizer.frame_rate or math.inf))
     return Settings(
@@ -79,6 +79,17 @@ def settle(info: VideoInfo, recognizer: Recognizer, config: Config, notify: Call
         backend=backend,
         frames_per_step=math.ceil(stride * backend.batch * frames_per_sample) + 1,
     )
+
+
+def _method(recognizer: Recognizer, wanted: str) -> str:
+    linear = recognizer.linear is not None
+    if wanted == "cam" and not linear:
+        raise ConfigError(
+            f"cam does not work on {recognizer.name}",
+            "its head is not average pooling and a linear layer",
+            "use gradcam or hirescam",
+        )
+    return wanted if wanted != "auto" else "cam" if linear else "gradcam"
 
 
 def _maps(method: str, recognizer: Recognizer, features: Features, classes: Tensor) -> Tensor:
@@ -102,10 +113,11 @@ def _inputs(info: VideoInfo, recognizer: Recognizer, config: Config) -> tuple[In
             "its position encoding has a fixed size",
             "leave size out",
         )
+    width = round(info.width * info.pixel_aspect)  # the network shall see things in their true shape
     gray = tuple(round(value * 255) for value in recognizer.mean)
     fill = (gray[0], gray[1], gray[2])
     return tuple(
-        input_size(info.width, info.height, side, fixed=recognizer.fixed_size, smooth=recognizer.clip_len == 1, fill=fill)
+        input_size(width, info.height, side, fixed=recognizer.fixed_size, smooth=recognizer.clip_len == 1, fill=fill)
         for side in dict.fromkeys((size, map_size))
     )
 

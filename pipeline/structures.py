@@ -90,6 +90,8 @@ class VideoInfo:
     """Seconds, as the container claims."""
     live: bool = False
     codec: str = ""
+    pixel_aspect: Fraction = Fraction(1)
+    """Width of a displayed pixel over its height."""
     color: ColorTags = ColorTags()
     tracks: tuple[Track, ...] = ()
 

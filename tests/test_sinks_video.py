@@ -602,3 +602,10 @@ def test_time_stamps_that_run_backwards_stay_the_sources(tmp_path, shared):
     assert sink.fallbacks == []
     frames, _ = decoded(tmp_path / "out.mp4")
     assert relative(frames) == pytest.approx([float((pts - stamps[0]) * base) for pts in stamps], abs=1e-3)
+
+
+def test_the_shape_of_the_pixels_is_kept(tmp_path: Path) -> None:
+    info = video_info(pixel_aspect=Fraction(4, 3))
+    written(tmp_path / "out.mp4", info, localizations(info, [0, 3600]))
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.video[0].sample_aspect_ratio == Fraction(4, 3)

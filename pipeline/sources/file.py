@@ -104,6 +104,7 @@ class FileSource:
 
     def _describe(self, tracks: list[Stream]) -> VideoInfo:
         width, height = self._conversion.displayed
+        aspect = as_fraction(self._video.sample_aspect_ratio) or Fraction(1)
         self._note_shape()
         return VideoInfo(
             uri=self._name,
@@ -115,6 +116,7 @@ class FileSource:
             frames=self._video.frames or None,
             duration=duration_of(self._container, self._video),
             codec=self._video.codec_context.name,
+            pixel_aspect=1 / aspect if self._conversion.rotation % 180 else aspect,
             color=color_tags(self._first),
             tracks=tuple(Track(track.index, track.type, track.codec_context.name, track) for track in tracks),
         )
@@ -122,9 +124,6 @@ class FileSource:
     def _note_shape(self) -> None:
         if self._first.rotation % 90:
             self.notes.append(f"a rotation of {self._first.rotation} degrees is rounded to {self._conversion.rotation}")
-        aspect = as_fraction(self._video.sample_aspect_ratio)
-        if aspect and abs(aspect - 1) > 0.02:
-            self.notes.append(f"pixels are {float(aspect):.2f} times as wide as high; they are shown square")
 
     # Reading
 

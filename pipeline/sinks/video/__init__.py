@@ -100,6 +100,7 @@ class VideoSink:
         context: Any = self._stream.codec_context
         context.width, context.height = self._overlay.size
         context.pix_fmt = "yuv420p"
+        context.sample_aspect_ratio = info.pixel_aspect
         context.time_base = self._clock.time_base
         context.gop_size = max(1, round(GOP * min(float(rate), 240)))
         self._color = info.color
