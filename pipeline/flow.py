@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import cv2
 
 from pipeline.config import Config
-from pipeline.link import LinkRules, link
+from pipeline.link import Linker, LinkRules
 from pipeline.locate import Rules, locate
 from pipeline.meter import WAIT, Meter
 from pipeline.models import Recognizer, load
@@ -77,7 +77,7 @@ def load_recognizer(config: Config) -> Recognizer:
 
 
 def chain(
-    source: Source, recognizer: Recognizer, settings: Settings, config: Config, meter: Meter, own: ExitStack
+    source: Source, recognizer: Recognizer, settings: Settings, config: Config, meter: Meter, linker: Linker, own: ExitStack
 ) -> Iterator[Localization]:
     """The flow: every stage on the one before it, each owned by `own`, so that an error anywhere closes everything."""
 
@@ -114,7 +114,7 @@ def chain(
         smooth = stage("refine", refine(smooth))
     rules = Rules(settings.classes, config.localize.top_k, config.localize.min_score, settings.threshold, config.localize.min_area)
     located = stage("locate", locate(smooth, recognizer.classes, recognizer.multilabel, rules))
-    return stage("link", link(located, LinkRules(**config.link.model_dump())))
+    return stage("link", linker(located))
 
 
 def _close(iterator: Iterator[object]) -> None:
@@ -156,7 +156,7 @@ def localize(
         source = own.enter_context(open_source(uri, start=config.start, end=config.end, audio=False))
         meter = Meter()
         settings = settle(source.info, recognizer, config, meter.notify)
-        yield from chain(source, recognizer, settings, config, meter, own)
+        yield from chain(source, recognizer, settings, config, meter, _linker(config), own)
 
 
 def process(
@@ -192,16 +192,22 @@ def process(
         header = make_header(source, recognizer, settings, config)
         # Made before the first frame is decoded, so that an output that cannot be written costs nothing.
         sinks = _open_sinks(video, records, header, config, own)
-        flow = chain(source, recognizer, settings, config, meter, own)
+        linker = _linker(config)
+        flow = chain(source, recognizer, settings, config, meter, linker, own)
         begin = time.perf_counter()
         try:
             for localization in flow:
                 _write(sinks, localization, meter)
                 on_progress(_progress(source.info, config, meter, begin))
         except KeyboardInterrupt:
+            meter.count_ended(linker.close(linker.latest))
             _finish(sinks, source, meter)
             raise
         return _finish(sinks, source, meter)
+
+
+def _linker(config: Config) -> Linker:
+    return Linker(LinkRules(**config.link.model_dump()))
 
 
 def _write(sinks: Sequence[tuple[str, Sink]], localization: Localization, meter: Meter) -> None:

@@ -28,17 +28,7 @@ def link(localizations: Iterable[Localization], rules: LinkRules) -> Iterator[Lo
     Yields:
         Every localization one frame late, so that what the end of the video ends can ride on the last frame.
     """
-    linker = _Linker(rules)
-    held: Localization | None = None
-    interval = 0.0
-    for localization in localizations:
-        if held is not None:
-            interval = localization.frame.time - held.frame.time
-            yield held
-        held = linker.link(localization)
-    if held is not None:
-        # The last frame is shown as long as the one before it.
-        yield dataclasses.replace(held, ended=(*held.ended, *linker.close(held.frame.time + interval)))
+    yield from Linker(rules)(localizations)
 
 
 @dataclass(slots=True, eq=False)
@@ -73,7 +63,9 @@ class _Open:
 
 
 @dataclass(slots=True)
-class _Linker:
+class Linker:
+    """The stage with its state, for who must know what is still open when the flow is stopped half-way."""
+
     rules: LinkRules
     tubes: list[_Open] = field(default_factory=list)
     segments: dict[int, _Open] = field(default_factory=dict)
@@ -81,7 +73,20 @@ class _Linker:
     latest: float = -1.0
     """Time of the frame before."""
 
-    def link(self, localization: Localization) -> Localization:
+    def __call__(self, localizations: Iterable[Localization]) -> Iterator[Localization]:
+        """Yields as `link` does."""
+        held: Localization | None = None
+        interval = 0.0
+        for localization in localizations:
+            if held is not None:
+                interval = localization.frame.time - held.frame.time
+                yield held
+            held = self._link(localization)
+        if held is not None:
+            # The last frame is shown as long as the one before it.
+            yield dataclasses.replace(held, ended=(*held.ended, *self.close(held.frame.time + interval)))
+
+    def _link(self, localization: Localization) -> Localization:
         time = localization.frame.time
         self._reach(time)
         ended = self._expire(time)
@@ -145,9 +150,11 @@ class _Linker:
                 running.extend(time, action.score)
 
     def close(self, time: float) -> list[Segment | Tube]:
-        """Ends everything at the end of the video, which is at `time`."""
+        """Ends everything that is open at `time`, in seconds."""
         self._reach(time)
-        return self._worth_telling([*self.segments.values(), *self.tubes])
+        still_open = [*self.segments.values(), *self.tubes]
+        self.segments, self.tubes = {}, []
+        return self._worth_telling(still_open)
 
 
 def iou(a: Box, b: Box) -> float:

@@ -84,8 +84,15 @@ class Meter:
         """Counts a frame that every sink took, and collects what ended with it."""
         self.written += 1
         self.time = localization.frame.time
-        self.segments += [x for x in localization.ended if isinstance(x, Segment)]
-        self.tubes += [x for x in localization.ended if isinstance(x, Tube)]
+        self.count_ended(localization.ended)
+
+    def count_ended(self, ended: Iterable[Segment | Tube]) -> None:
+        """Collects segments and tubes."""
+        for one in ended:
+            if isinstance(one, Segment):
+                self.segments.append(one)
+            else:
+                self.tubes.append(one)
 
 
 def _timed(stage: Iterable[T], total: list[float]) -> Iterator[T]:
