@@ -95,7 +95,9 @@ class VideoSink:
             self._partial.open("wb").close()
             self._container = av.open(str(self._partial), "w", options=_muxing(self._path.suffix.lower()))
             rate = info.average_rate or Fraction(30)
-            stream = self._container.add_stream(encoder, rate=rate, options={**settings, "threads": str(threads())})
+            stream = self._container.add_stream(
+                encoder, rate=rate, options={**settings, "threads": str(threads(*self._overlay.size))}
+            )
             self._stream: Any = stream
         context: Any = self._stream.codec_context
         context.width, context.height = self._overlay.size
