@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import cv2
 
@@ -26,7 +26,7 @@ from pipeline.project import project
 from pipeline.recognize import Selection, choose_backend, recognize
 from pipeline.refine import refine
 from pipeline.sample import sample
-from pipeline.settings import Settings, settle
+from pipeline.settings import Settings, make_header, settle
 from pipeline.sinks import Sink
 from pipeline.sinks.jsonl import JsonSink
 from pipeline.sinks.video import VideoSink
@@ -189,7 +189,7 @@ def process(
         source = own.enter_context(open_source(uri, start=config.start, end=config.end, audio=config.video.audio))
         meter = Meter()
         settings = settle(source.info, recognizer, config, meter.notify)
-        header = make_header(source, recognizer, settings, config)
+        header = make_header(source.info, recognizer, settings, config)
         # Made before the first frame is decoded, so that an output that cannot be written costs nothing.
         sinks = _open_sinks(video, records, header, config, own)
         linker = _linker(config)
@@ -228,32 +228,6 @@ def _open_sinks(
         sinks.append(("video", VideoSink(video, header, **config.video.model_dump())))
         own.callback(sinks[-1][1].abandon)
     return sinks
-
-
-def make_header(source: Source, recognizer: Recognizer, settings: Settings, config: Config) -> Header:
-    """What stands before the first frame of a result."""
-    return Header(
-        source=source.info,
-        model=recognizer.name,
-        weights=recognizer.weights,
-        sha256=recognizer.sha256,
-        frame_rate=recognizer.frame_rate,
-        classes=recognizer.classes,
-        method=settings.method,
-        grid=settings.cells,
-        smoothing=config.smooth.name,
-        lag=SMOOTHERS[config.smooth.name](config.smooth.seconds, config.smooth.causal).lag,
-        config=_effective(config, settings),
-    )
-
-
-def _effective(config: Config, settings: Settings) -> dict[str, Any]:
-    """The configuration with what `auto` came to."""
-    values = config.model_dump(mode="json")
-    chosen = {"device": settings.backend.device, "precision": settings.backend.precision, "batch": settings.backend.batch}
-    values["model"] |= chosen | {"method": settings.method, "clip_len": settings.clip_len, "stride": settings.stride}
-    values["localize"] |= {"threshold": settings.threshold}
-    return values
 
 
 def _progress(info: VideoInfo, config: Config, meter: Meter, begin: float) -> Progress:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.cams import METHODS, activation_maps
 from pipeline.config import Config
 from pipeline.errors import ConfigError, nearest
 from pipeline.recognize import Backend, choose_backend, map_cells
 from pipeline.sample import InputSize, input_size
-from pipeline.structures import Grid, VideoInfo
+from pipeline.smooth import SMOOTHERS
+from pipeline.structures import Grid, Header, VideoInfo
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,6 +80,32 @@ def settle(info: VideoInfo, recognizer: Recognizer, config: Config, notify: Call
         backend=backend,
         frames_per_step=math.ceil(stride * backend.batch * frames_per_sample) + 1,
     )
+
+
+def make_header(info: VideoInfo, recognizer: Recognizer, settings: Settings, config: Config) -> Header:
+    """What stands before the first frame of a result."""
+    return Header(
+        source=info,
+        model=recognizer.name,
+        weights=recognizer.weights,
+        sha256=recognizer.sha256,
+        frame_rate=recognizer.frame_rate,
+        classes=recognizer.classes,
+        method=settings.method,
+        grid=settings.cells,
+        smoothing=config.smooth.name,
+        lag=SMOOTHERS[config.smooth.name](config.smooth.seconds, config.smooth.causal).lag,
+        config=_effective(config, settings),
+    )
+
+
+def _effective(config: Config, settings: Settings) -> dict[str, Any]:
+    """The configuration with what `auto` came to."""
+    values = config.model_dump(mode="json")
+    chosen = {"device": settings.backend.device, "precision": settings.backend.precision, "batch": settings.backend.batch}
+    values["model"] |= chosen | {"method": settings.method, "clip_len": settings.clip_len, "stride": settings.stride}
+    values["localize"] |= {"threshold": settings.threshold}
+    return values
 
 
 def _method(recognizer: Recognizer, wanted: str) -> str:

@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 
 from pipeline.config import Config
-from pipeline.flow import make_header
 from pipeline.link import LinkRules, link
 from pipeline.locate import Rules, locate
 from pipeline.models import Features, Recognizer
@@ -22,7 +21,7 @@ from pipeline.project import project
 from pipeline.recognize import Selection, recognize
 from pipeline.refine import refine
 from pipeline.sample import sample
-from pipeline.settings import Settings, settle
+from pipeline.settings import Settings, make_header, settle
 from pipeline.sinks.jsonl import JsonSink
 from pipeline.sinks.video import VideoSink
 from pipeline.smooth import SMOOTHERS
@@ -138,7 +137,7 @@ def _pictures(costs: dict[str, float], source: Source, recognizer: Recognizer, s
                 link(locate(smooth, recognizer.classes, recognizer.multilabel, rules), LinkRules(**config.link.model_dump()))
             ),
         )
-        _outputs(costs, located, make_header(source, recognizer, settings, config), config)
+        _outputs(costs, located, make_header(source.info, recognizer, settings, config), config)
 
     return run
 
