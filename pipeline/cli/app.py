@@ -207,6 +207,11 @@ def models(context: typer.Context) -> None:
         header += ["file", "address"]
         rows = [[*row, str(card.path), card.url] for row, card in zip(rows, cards, strict=True)]
     show_table(header, rows)
+    folder = Path(cards[0].path).parent
+    context.obj.note(f"Weights that are not here are fetched on first use into {folder}; without a network put the file there")
+    context.obj.note(
+        "(`camreel -v models` shows names and addresses) or name one with --weights. A camreel checkpoint: --model FILE.safetensors"
+    )
 
 
 @app.command("doctor")
