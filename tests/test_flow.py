@@ -156,7 +156,8 @@ STAGES = ["sample", "windows", "recognize", "stitch", "project", "locate"]
 @pytest.mark.parametrize("stage", [*STAGES, "link", "source", "smooth", "network", "records", "video"])
 def test_a_fault_in_any_stage_ends_at_once_closes_all_and_leaves_valid_files(stage, clip, tmp_path, monkeypatch):
     class Fault(Exception):
-        pass
+        def __init__(self):
+            self.when = time.monotonic()
 
     after = {"windows": 1, "recognize": 1, "network": 1}.get(stage, 40)
 
@@ -210,11 +211,10 @@ def test_a_fault_in_any_stage_ends_at_once_closes_all_and_leaves_valid_files(sta
 
         monkeypatch.setattr(sink, "write", write)
 
-    begin = time.monotonic()
     config = Config.model_validate(QUICK.model_dump() | {"model": {"clip_len": 20, "precision": "float32"}})
-    with pytest.raises(Fault):
+    with pytest.raises(Fault) as caught:
         flow.process(str(clip), config, video=tmp_path / "out.mp4", records=tmp_path / "out.jsonl", recognizer=recognizer)
-    assert time.monotonic() - begin < 4  # the work itself takes about 1 s
+    assert time.monotonic() - caught.value.when < 2
     assert not (tmp_path / "out.mp4").exists() and not (tmp_path / "out.jsonl").exists()
     lines = [json.loads(line) for line in (tmp_path / "out.partial.jsonl").read_text().splitlines()]
     assert lines[0]["type"] == "header"
