@@ -155,7 +155,7 @@ def localize(
     with ExitStack() as own:
         source = own.enter_context(open_source(uri, start=config.start, end=config.end, audio=False))
         meter = Meter()
-        settings = settle(source.info, recognizer, config, meter.notify)
+        settings = settle(source.info, recognizer, config)
         yield from chain(source, recognizer, settings, config, meter, _linker(config), own)
 
 
@@ -188,7 +188,7 @@ def process(
     with ExitStack() as own:
         source = own.enter_context(open_source(uri, start=config.start, end=config.end, audio=config.video.audio))
         meter = Meter()
-        settings = settle(source.info, recognizer, config, meter.notify)
+        settings = settle(source.info, recognizer, config)
         header = make_header(source.info, recognizer, settings, config)
         # Made before the first frame is decoded, so that an output that cannot be written costs nothing.
         sinks = _open_sinks(video, records, header, config, own)

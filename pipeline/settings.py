@@ -50,7 +50,7 @@ class Settings:
     """Source frames that become known at once."""
 
 
-def settle(info: VideoInfo, recognizer: Recognizer, config: Config, notify: Callable[[str], None]) -> Settings:
+def settle(info: VideoInfo, recognizer: Recognizer, config: Config) -> Settings:
     """Works out the settings of a run.
 
     Raises:
@@ -61,7 +61,7 @@ def settle(info: VideoInfo, recognizer: Recognizer, config: Config, notify: Call
     inputs = _inputs(info, recognizer, config)
     clip_len, stride = _window(recognizer, config)
     method = _method(recognizer, model.method)
-    backend = choose_backend(recognizer, model.device, model.precision, model.batch, notify)
+    backend = choose_backend(recognizer, model.device, model.precision, model.batch)
     frames_per_sample = max(1.0, float(info.average_rate or 30) / (recognizer.frame_rate or math.inf))
     return Settings(
         frame_rate=recognizer.frame_rate,

@@ -9,7 +9,7 @@ Two ways, by the network's `margin`:
   margin m: the network keeps the time axis and sees m samples to each side, so clips overlap by 2 m and only what no edge
   touches is valid; together they give exactly what one pass over the whole video would.
         0 1 2 3 4 5 6 .              m = 1: 0..6 valid
-                    6̶ 7 8 9          7.. valid (6 is seen again and not counted)
+                    x 7 8 9          7.. valid (x is 6, seen again and not counted)
 """
 
 from __future__ import annotations

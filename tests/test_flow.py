@@ -310,14 +310,14 @@ def test_maps_of_a_larger_size_have_a_finer_grid(clip, tmp_path):
     assert {shape[3] for shape in recognizer.seen} == {24, 48}
 
 
-def test_every_network_of_the_table_can_be_settled(clip):
+def test_method_and_stride_follow_the_network(clip):
     from pipeline.settings import settle
     from pipeline.sources import open_source
 
     for name in ("mobilenet_v3_small", "s3d"):
         recognizer = load(name, "random")
         with open_source(str(clip)) as source:
-            settings = settle(source.info, recognizer, Config.model_validate({"model": {"precision": "float32"}}), lambda _: None)
+            settings = settle(source.info, recognizer, Config.model_validate({"model": {"precision": "float32"}}))
         assert settings.method == ("cam" if recognizer.linear else "gradcam")
         assert settings.stride % recognizer.geometry.jump[0] == 0
 

@@ -16,7 +16,7 @@ INFO = VideoInfo("clip.mp4", 640, 360, 0, Fraction(1, 1000), Fraction(30), None,
 
 def settled(recognizer=None, info=INFO, **sections):
     sections.setdefault("model", {}).setdefault("precision", "float32")
-    return settle(info, recognizer or TinyRecognizer(), Config.model_validate(sections), lambda _: None)
+    return settle(info, recognizer or TinyRecognizer(), Config.model_validate(sections))
 
 
 def without_margin(**changes):

@@ -68,7 +68,7 @@ def measure(clip: str, config: Config, recognizer: Recognizer) -> tuple[dict[str
     """
     cv2.setNumThreads(1)  # as the flow does
     with open_source(clip, start=config.start, end=config.end) as source:
-        settings = settle(source.info, recognizer, config, lambda _: None)
+        settings = settle(source.info, recognizer, config)
         costs: dict[str, float] = {}
         frames = _timed(costs, "decode", lambda: _take(source, PORTION))
         mapped = _network(costs, frames, config, recognizer, settings, _pictures(costs, source, recognizer, settings, config))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -40,9 +39,7 @@ class Backend:
         return str(self.dtype).removeprefix("torch.")
 
 
-def choose_backend(
-    recognizer: Recognizer, device: str, precision: str, batch: int | None, notify: Callable[[str], None] = lambda _: None
-) -> Backend:
+def choose_backend(recognizer: Recognizer, device: str, precision: str, batch: int | None) -> Backend:
     """Moves the recognizer to its device and number format.
 
     Args:
@@ -50,7 +47,6 @@ def choose_backend(
         device: auto, cpu, cuda or mps.
         precision: auto, float32, bfloat16 or float16; auto measures.
         batch: clips per forward pass; None: 1 clip (8 pictures) on a CPU, 8 clips (64 pictures) elsewhere.
-        notify: takes sentences about what was chosen otherwise than asked for.
 
     Raises:
         DeviceError: the device is not there.

@@ -116,7 +116,7 @@ class _Network:
             part, rest = clips[: self.batch], clips[self.batch :]
             try:
                 answers += self._forward(part)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
+            except RuntimeError as error:  # torch.OutOfMemoryError is one
                 if not out_of_memory(error):
                     raise
                 self._halve(error)
