@@ -1,8 +1,11 @@
 # Everything in a fresh clone: `make test`. The environment is made once and remade when pyproject.toml changes.
 PYTHON ?= python3
 BIN := .venv/bin
+# Split, seed and seconds of each.
+SAMPLES := single-7-5 pair-12-6 crowd-3-6 sequence-6-8 moving-5-6
+DEMO := sample_videos/pair-0012
 
-.PHONY: help install test lint format clean
+.PHONY: help install demo test lint format samples clean
 
 help:  ## show this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -17,6 +20,10 @@ help:  ## show this
 
 install: .venv/installed  ## make .venv with camreel in it
 
+demo: install  ## show the actions in a sample video: writes demo/
+	$(BIN)/camreel process $(DEMO).mp4 -c configs/demo.yaml -o demo/ --overwrite
+	@echo "Now open demo/$(notdir $(DEMO)).camreel.mp4; the records are in demo/$(notdir $(DEMO)).camreel.jsonl"
+
 test: install lint  ## run every test
 	$(BIN)/python -m pytest
 
@@ -29,5 +36,9 @@ format: install  ## format the code
 	$(BIN)/ruff check --fix pipeline tests
 	$(BIN)/ruff format pipeline tests
 
+samples: install  ## make sample_videos anew
+	set -e; for film in $(SAMPLES); do set -- $$(echo $$film | tr - ' '); \
+	$(BIN)/camreel figures sample_videos --videos 1 --split $$1 --seed $$2 --seconds $$3 --overwrite; done
+
 clean:  ## remove what was made here
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info demo

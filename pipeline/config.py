@@ -26,6 +26,21 @@ def parse_time(value: Any) -> Any:
     return int(match["h"] or 0) * 3600 + int(match["m"] or 0) * 60 + float(match["s"])
 
 
+SPAN = re.compile(r"(?=\S)(?:(?P<h>\d+(?:\.\d*)?)h)?(?:(?P<m>\d+(?:\.\d*)?)m)?(?:(?P<s>\d+(?:\.\d*)?)s?)?")
+
+
+def parse_span(text: str) -> float:
+    """Seconds of a length of time as people write it: 90m, 1h30m, 5400s, 5400.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    match = SPAN.fullmatch(text.strip())
+    if not match:
+        raise ValueError("not a length of time")
+    return sum(float(match[unit] or 0) * seconds for unit, seconds in (("h", 3600), ("m", 60), ("s", 1)))
+
+
 def parse_classes(value: Any) -> Any:
     """Class names or ids as a tuple of text; one text may hold several, between commas."""
     if isinstance(value, str):

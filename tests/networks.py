@@ -20,7 +20,11 @@ def _smallest_of_each_family() -> list[str]:
     members: dict[int, list[str]] = {}
     for name, family in NETWORKS.items():
         members.setdefault(id(family), []).append(name)
-    return [min(names, key=lambda name: get_model_weights(name).DEFAULT.meta["num_params"]) for names in members.values()]
+
+    def parameters(name: str) -> int:
+        return 0 if NETWORKS[name].bundle else int(get_model_weights(name).DEFAULT.meta["num_params"])
+
+    return [min(names, key=parameters) for names in members.values()]
 
 
 FAMILIES = _smallest_of_each_family()

@@ -20,8 +20,14 @@ STAGES = {
     "sample", "windows", "recognize", "stitch", "project", "smooth", "refine", "locate", "link",
     "sources", "models", "cams", "sinks", "overlay", "prefetch", "meter", "shrink",
 }  # fmt: skip
-SEES_ALL = {"flow", "settings", "bench"}
-ENTRANCES = {"cli", "bench", "__init__", "__main__"}
+BESIDE = {
+    "truth": NOUNS,
+    "figures": NOUNS | {"truth"},
+    "learn": NOUNS | {"figures", "models", "prefetch", "recognize"},
+}
+"""Rooms beside the flow, and what each may import."""
+SEES_ALL = {"flow", "settings", "bench", "evaluate"}
+ENTRANCES = {"cli", "bench", "evaluate", "__init__", "__main__"}
 
 
 def room(path: Path) -> str:
@@ -63,22 +69,24 @@ def test_imports_go_one_way(path):
     elif here in STAGES:
         allowed = NOUNS | (PURE - {here}) | ({"overlay"} if here == "sinks" else set())
         assert others <= allowed, f"{here} is a stage or room and imports {others - allowed}"
+    elif here in BESIDE:
+        assert others <= BESIDE[here], f"{here} imports {others - BESIDE[here]}"
     elif here not in SEES_ALL:
         assert not others & STAGES - {"sources", "models"} or here in ENTRANCES
     if here not in ENTRANCES:
         assert "flow" not in others
         assert "cli" not in others
-    assert "config" not in others or here in {"flow", "settings", "bench", "cli", "layers", "schema"}, (
+    assert "config" not in others or here in {"flow", "settings", "bench", "evaluate", "cli", "layers", "schema"}, (
         "stages take values, never a Config"
     )
 
 
 def test_heavy_packages_live_where_they_are_needed():
-    assert users("torch") == {"models", "cams", "recognize", "bench"}
+    assert users("torch") == {"models", "cams", "recognize", "bench", "learn"}
     assert users("torchvision") == {"models"}
-    assert users("av") == {"sources", "sinks"}
+    assert users("av") == {"sources", "sinks", "figures"}
     assert users("threading") | users("queue") == {"prefetch", "cli"}  # cli asks whether it is the main thread, for signals
-    assert users("multiprocessing") == {"bench"}
+    assert users("multiprocessing") == {"bench", "learn"}
     assert users("typer") == users("rich") == {"cli"}
 
 

@@ -40,10 +40,11 @@ def test_the_split_network_says_exactly_what_the_whole_one_says(name: str) -> No
 def test_a_recognizer_describes_itself(name: str) -> None:
     net, made = network(name), features(name)
     assert net.name == name and net.weights == "random" and net.sha256 is None
-    assert len(net.classes) == net.head(made).shape[1] == (1000 if net.clip_len == 1 else 400)
+    ours = net.family.bundle is not None
+    assert len(net.classes) == net.head(made).shape[1] == (15 if ours else 1000 if net.clip_len == 1 else 400)
     assert made.maps.dim() == 5 and (made.maps.shape[2] == 1) == (net.clip_len == 1 or net.name.startswith("r"))
     assert (net.frame_rate is None) == (net.clip_len == 1)
-    assert net.size >= 112 and min(net.std) > 0 and not net.multilabel and net.threshold is None
+    assert net.size >= 112 and min(net.std) > 0 and net.multilabel == ours and net.threshold is None
     assert (net.linear is None) == (name in CALLABLE)
 
 
@@ -347,7 +348,7 @@ def test_the_catalog_lists_every_network_and_what_is_cached(hub: Path) -> None:
     (hub / "resnet18-f37072fd.pth").touch()
     cards = {card.name: card for card in catalog()}
     assert list(cards) == list(NETWORKS)
-    assert [name for name, card in cards.items() if card.cached] == ["resnet18"]
+    assert [name for name, card in cards.items() if card.cached and card.url] == ["resnet18"]
     card = cards["mc3_18"]
     assert (card.kind, card.classes, card.weights, card.size_mb) == ("video", 400, "KINETICS400_V1", pytest.approx(44.672))
     assert card.path == hub / "mc3_18-a90a0ba3.pth" and card.url.endswith(card.path.name) and card.about

@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.batch import Stop, exit_code, run_jobs, stop_signals
+from pipeline.cli.evaluate import evaluate
+from pipeline.cli.figures import figures
 from pipeline.cli.flags import Debug, Quiet, Verbose, resolve_settings, takes_settings
 from pipeline.cli.outputs import STDOUT, Job, choose, name_paths, plan_outputs, prepare
 from pipeline.cli.progress import MODES, closing_lines, open_reporter, short_name
 from pipeline.cli.terminal import Talk, show_table
+from pipeline.cli.train import train
 from pipeline.errors import ConfigError, InputError, nearest
 from pipeline.layers import render
 
@@ -205,9 +208,9 @@ def models(context: typer.Context) -> None:
     ]
     if context.obj.verbose:
         header += ["file", "address"]
-        rows = [[*row, str(card.path), card.url] for row, card in zip(rows, cards, strict=True)]
+        rows = [[*row, str(card.path), card.url or "comes with camreel"] for row, card in zip(rows, cards, strict=True)]
     show_table(header, rows)
-    folder = Path(cards[0].path).parent
+    folder = next(card.path for card in cards if card.url).parent
     context.obj.note(f"Weights that are not here are fetched on first use into {folder}; without a network put the file there")
     context.obj.note(
         "(`camreel -v models` shows names and addresses) or name one with --weights. A camreel checkpoint: --model FILE.safetensors"
@@ -256,3 +259,8 @@ def bench(
     typer.echo(stage.render(report))
     if json_path is not None:
         json_path.write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+
+app.command("evaluate", epilog=EXIT_CODES)(evaluate)
+app.command("figures")(figures)
+app.command("train", epilog=EXIT_CODES)(train)

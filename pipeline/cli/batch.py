@@ -34,15 +34,15 @@ class Stop:
     def __init__(self) -> None:
         self._asked: int | None = None
         self._when = 0.0
-        self._patient = False
+        self._patience = 0.0
 
     def hear(self, number: int, frame: FrameType | None) -> None:
         """The signal handler: the first signal stops in good order, a later one ends the process."""
         if self._asked is None:
             self._asked, self._when = number, time.monotonic()
-            if not self._patient:
+            if not self._patience:
                 raise self._error()
-            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+            signal.setitimer(signal.ITIMER_REAL, self._patience)
         elif time.monotonic() - self._when > GRACE:
             os._exit(exit_code(self._error()))
 
@@ -61,15 +61,16 @@ class Stop:
             raise self._error()
 
     @contextmanager
-    def between_frames(self) -> Iterator[None]:
-        """Holds signals back until `check`, at most for `PATIENCE`: a frame goes to all outputs or to none."""
+    def between_frames(self, patience: float | None = None) -> Iterator[None]:
+        """Holds signals back until `check`, at most for `patience` seconds (`PATIENCE`): a frame goes to all outputs or to none."""
         self.check()
-        self._patient = hasattr(signal, "setitimer")
+        if hasattr(signal, "setitimer"):
+            self._patience = PATIENCE if patience is None else patience
         try:
             yield
             self.check()
         finally:
-            self._patient = False
+            self._patience = 0.0
             _cancel_timer()
 
     def _error(self) -> KeyboardInterrupt:

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TextIO, TypeVar
 
 if TYPE_CHECKING:
     from pipeline.flow import Progress
@@ -16,11 +16,23 @@ if TYPE_CHECKING:
 MODES = ("auto", "bar", "log", "json", "none")
 Clock = Callable[[], float]
 
+P = TypeVar("P")
+P_contra = TypeVar("P_contra", contravariant=True)
 
-class Reporter(Protocol):
-    """Takes the progress of one input, frame by frame."""
 
-    def update(self, progress: Progress) -> None:
+class View(NamedTuple):
+    """A progress as a bar shows it."""
+
+    label: str
+    share: float | None
+    """How much is done, in [0, 1]; None where nobody knows."""
+    figures: str
+
+
+class Reporter(Protocol[P_contra]):
+    """Takes the progress of one piece of work, step by step."""
+
+    def update(self, progress: P_contra) -> None:
         """Shows it, if it is time to."""
         ...
 
@@ -29,7 +41,7 @@ class Reporter(Protocol):
         ...
 
 
-def open_reporter(mode: str, stream: TextIO, clock: Clock = time.monotonic) -> Reporter:
+def open_reporter(mode: str, stream: TextIO, clock: Clock = time.monotonic) -> Reporter[Progress]:
     """The reporter for one input.
 
     Args:
@@ -38,36 +50,41 @@ def open_reporter(mode: str, stream: TextIO, clock: Clock = time.monotonic) -> R
         clock: seconds, for tests.
     """
     if mode == "auto":
-        mode = "bar" if stream.isatty() and os.environ.get("TERM") != "dumb" else "log"
+        mode = "bar" if shows_bars(stream) else "log"
     if mode == "bar":
-        return Bar(stream, clock)
+        return Bar(stream, clock, view)
     if mode == "none":
         return Silence()
     return Lines(stream, clock, *((describe_json, 1.0) if mode == "json" else (describe_line, 10.0)))
 
 
+def shows_bars(stream: TextIO) -> bool:
+    """Whether a bar can be redrawn there."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
 class Silence:
     """Reports nothing."""
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: object) -> None:
         """Does nothing."""
 
     def close(self) -> None:
         """Does nothing."""
 
 
-class Lines:
+class Lines(Generic[P]):
     """One line at the start, one every `every` seconds, one at the end."""
 
-    def __init__(self, stream: TextIO, clock: Clock, describe: Callable[[Progress], str], every: float) -> None:
+    def __init__(self, stream: TextIO, clock: Clock, describe: Callable[[P], str], every: float) -> None:
         self._stream = stream
         self._clock = clock
         self._describe = describe
         self._every = every
         self._due = float("-inf")
-        self._held: Progress | None = None
+        self._held: P | None = None
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: P) -> None:
         """Writes a line when one is due."""
         self._held = progress
         if self._clock() >= self._due:
@@ -85,10 +102,10 @@ class Lines:
             self._held = None
 
 
-class Bar:
+class Bar(Generic[P]):
     """A bar that is redrawn ten times a second, by whoever reports: no thread of its own."""
 
-    def __init__(self, stream: TextIO, clock: Clock) -> None:
+    def __init__(self, stream: TextIO, clock: Clock, view: Callable[[P], View]) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
         from rich.table import Column
@@ -110,19 +127,15 @@ class Bar:
         )
         self._task = self._bar.add_task("", total=None, label="", figures="")
         self._clock = clock
+        self._view = view
         self._due = float("-inf")
         self._started = False
 
-    def update(self, progress: Progress) -> None:
+    def update(self, progress: P) -> None:
         """Redraws the bar when it is time to."""
-        share = _share(progress)
-        self._bar.update(
-            self._task,
-            total=None if share is None else 1.0,
-            completed=share or 0.0,
-            label=short_name(progress.uri),
-            figures=_figures(progress),
-        )
+        label, share, figures = self._view(progress)
+        total = None if share is None else 1.0
+        self._bar.update(self._task, total=total, completed=share or 0.0, label=label, figures=figures)
         if not self._started:
             self._bar.start()
             self._started = True
@@ -136,6 +149,11 @@ class Bar:
             self._bar.refresh()
             self._bar.stop()
             self._started = False
+
+
+def view(progress: Progress) -> View:
+    """The progress of an input for a bar."""
+    return View(short_name(progress.uri), _share(progress), _figures(progress))
 
 
 def describe_line(progress: Progress) -> str:

@@ -49,7 +49,7 @@ def film(
 
     Args:
         seed: of everything random.
-        split: one of `SPLITS`, "mixed" for any of them, or "train".
+        split: one of `SPLITS`, "mixed" for any of them, "train", or "easy": one person in front of a camera that holds still.
         size: width and height in pixels.
         frames: how many.
         rate: frames per second.

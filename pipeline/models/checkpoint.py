@@ -69,10 +69,24 @@ def save(path: Path, tensors: Mapping[str, Tensor], metadata: Metadata) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
+    write_tensors(path, tensors, {KEY: metadata.model_dump_json()})
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], texts: Mapping[str, str]) -> None:
+    """Writes a `.safetensors` file whole or not at all: under a partial name first.
+
+    Args:
+        path: an older file is replaced.
+        tensors: on any device.
+        texts: goes into the file's metadata.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     own = {key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for key, tensor in tensors.items()}
     try:
-        save_file(own, partial, metadata={KEY: metadata.model_dump_json()})
+        save_file(own, partial, metadata=dict(texts))
         os.replace(partial, path)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"cannot write the checkpoint {path}", str(error), "choose another folder or free some space") from error
@@ -119,21 +133,21 @@ def parse(text: str, path: Path) -> Metadata:
         raise ModelError(f"cannot read the checkpoint {path}", why, "write it again with this version of camreel") from None
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
-    """Tensors of a `.safetensors` file (floating ones in float32), and its camreel metadata where it has one.
+def read_tensors(path: Path, key: str = KEY) -> tuple[dict[str, Tensor], str | None]:
+    """Tensors of a `.safetensors` file (floating ones in float32), and what its metadata has under `key`.
 
     Raises:
         ModelError: missing, truncated or damaged.
     """
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            text = (file.metadata() or {}).get(KEY)
-            tensors = {key: _single(file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118
+            text = (file.metadata() or {}).get(key)
+            tensors = {name: _single(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
     except OSError as error:
         raise ModelError(f"cannot open {path}", error.strerror or str(error), "check the name of the file") from error
     except SafetensorError as error:
         raise ModelError(f"cannot read {path}", f"truncated or damaged: {error}", "copy or write the file again") from error
-    broken = [key for key, tensor in tensors.items() if tensor.is_floating_point() and not bool(tensor.isfinite().all())]
+    broken = [name for name, tensor in tensors.items() if tensor.is_floating_point() and not bool(tensor.isfinite().all())]
     if broken:
         raise ModelError(f"cannot use {path}", f"{broken[0]} holds values that are not finite", "copy or write the file again")
     return tensors, text

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
+from pipeline.models.checkpoint import Metadata
 from pipeline.models.contract import Features, Geometry, Triple
+
+BUNDLED = "bundled"
+"""Name of weights that come with camreel."""
 
 
 def torchvision_network(name: str, classes: int, **options: Any) -> nn.Module:
@@ -17,6 +22,15 @@ def torchvision_network(name: str, classes: int, **options: Any) -> nn.Module:
 
     net: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=classes, **options)
     return net
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A checkpoint that comes with camreel, where torchvision publishes no weights."""
+
+    path: Path
+    blank: Metadata
+    """Of a network without the checkpoint; its classes have no names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,3 +61,5 @@ class Family:
     """Of the builder."""
     build: Callable[..., nn.Module] = torchvision_network
     """(name, number of classes, **options) -> network with fresh weights."""
+    bundle: Bundle | None = None
+    """Its weights, where they are not torchvision's."""

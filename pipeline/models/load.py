@@ -13,6 +13,7 @@ from pipeline.models import checkpoint, untrained
 from pipeline.models import weights as published_weights
 from pipeline.models.checkpoint import Metadata
 from pipeline.models.contract import Recognizer
+from pipeline.models.family import BUNDLED, Bundle
 from pipeline.models.geometry import probe
 from pipeline.models.split import SplitNetwork
 from pipeline.models.table import NETWORKS
@@ -25,8 +26,8 @@ def load(name: str, weights: str = "default", *, seed: int = 0, trust_pickle: bo
 
     Args:
         name: a network of the table, FILE.safetensors, FILE.pt (with `trust_pickle`), or package.module:factory.
-        weights: for a network of the table: "default", a name of torchvision's weights, a `.safetensors` or `.pth` file,
-            or "random".
+        weights: for a network of the table: "default", a name of torchvision's weights, "bundled" for those that come with
+            camreel, a `.safetensors` or `.pth` file, or "random".
         seed: of random weights.
         trust_pickle: accept a `.pt` file as checkpoint; it is read with weights_only still.
 
@@ -61,7 +62,7 @@ def _named(name: str, weights: str, seed: int) -> Recognizer:
     path = Path(weights)
     suffix = path.suffix.lower()
     if weights == "random":
-        metadata = published_weights.describe(name, family, published_weights.published(name))
+        metadata = _default(name)
         net = untrained.build(name, family, len(metadata.classes), seed)
         recognizer = SplitNetwork(net, family, metadata.model_copy(update={"source": "random"}), "random", None)
         untrained.calibrate(recognizer, seed)
@@ -76,6 +77,8 @@ def _named(name: str, weights: str, seed: int) -> Recognizer:
         return _assemble(metadata, tensors, path, checkpoint.digest(path))
     if suffix in PICKLES:
         return _assemble(_default(name), published_weights.read_pickle(path), path, checkpoint.digest(path))
+    if family.bundle is not None:
+        return _bundled(name, family.bundle, weights)
     entry = published_weights.published(name, weights)
     path = published_weights.fetch(entry.url)
     tensors = published_weights.read_pickle(path)
@@ -83,7 +86,28 @@ def _named(name: str, weights: str, seed: int) -> Recognizer:
     return _assemble(metadata, tensors, path, checkpoint.digest(path), label=entry.name)
 
 
+def _bundled(name: str, bundle: Bundle, weights: str) -> SplitNetwork:
+    """A network with the weights that come with camreel."""
+    if weights.lower() not in ("default", BUNDLED):
+        raise ModelError(
+            f"{name} has no weights {weights!r}",
+            f"it has {BUNDLED}",
+            "choose these, a .safetensors or .pth file, or random",
+        )
+    if not bundle.path.exists():
+        raise ModelError(
+            f"the weights of {name} are not here: looked for {bundle.path}",
+            "they come with camreel, but this copy lacks them",
+            "install camreel again, or name a file with `--weights FILE` (`--weights random` to try without)",
+        )
+    tensors, metadata, sha256 = checkpoint.read(bundle.path)
+    return _assemble(metadata, tensors, bundle.path, sha256, label=BUNDLED)
+
+
 def _default(name: str) -> Metadata:
+    bundle = NETWORKS[name].bundle
+    if bundle is not None:
+        return bundle.blank
     return published_weights.describe(name, NETWORKS[name], published_weights.published(name))
 
 

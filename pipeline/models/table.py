@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pipeline.models.family import Family
+from pipeline.models.figures import FIGURES
 from pipeline.models.image import IMAGE
 from pipeline.models.video import VIDEO
 
-NETWORKS: dict[str, Family] = {**VIDEO, **IMAGE}
+NETWORKS: dict[str, Family] = {**FIGURES, **VIDEO, **IMAGE}

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from pipeline.truth.files import (
-    MASKS_TAIL,
     TRUTH_TAIL,
     Origin,
     find_truth,
@@ -19,7 +18,6 @@ from pipeline.truth.files import (
 from pipeline.truth.truth import NONE, Truth, check_truth, runs
 
 __all__ = [
-    "MASKS_TAIL",
     "NONE",
     "TRUTH_TAIL",
     "Origin",

@@ -45,7 +45,7 @@ def load(path: Path, shape: tuple[int, int, int, int]) -> U8:
     """
     actors, frames, height, width = shape
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             bits = arrays["actors"]
     except DAMAGE as error:
         raise ValueError(f"it is no NumPy archive of masks: {error}") from error

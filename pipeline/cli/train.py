@@ -1,0 +1,166 @@
+"""`camreel train`: a network learns, and a checkpoint comes out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli.batch import Stop, exit_code, stop_signals
+from pipeline.cli.flags import Debug, Quiet, Verbose
+from pipeline.cli.progress import Bar, Lines, Reporter, Silence, View, clock_time, open_reporter, shows_bars
+from pipeline.cli.terminal import Talk
+from pipeline.config import choices, parse_span
+from pipeline.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from pipeline.evaluate import Calibration
+    from pipeline.flow import Progress as FlowProgress
+    from pipeline.learn import Outcome, Progress
+
+INPUTS = ("both", "rgb", "difference")
+POOLINGS = ("both", "mean", "top")
+LOG_EVERY = 30.0
+"""Seconds between lines of a log."""
+PATIENCE = 30.0
+"""Seconds that a signal waits for the end of a step at most."""
+
+
+def train(
+    context: typer.Context,
+    figures: Annotated[bool, typer.Option("--figures", help="learn the fifteen actions of the drawn people")] = False,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="the checkpoint, FILE.safetensors", show_default=False)
+    ] = None,
+    length: Annotated[str, typer.Option("--time", metavar="TIME", help="90m, 1h30m, 5400s; with --resume in all")] = "90m",
+    resume: Annotated[bool, typer.Option("--resume", help="go on from FILE.state.safetensors")] = False,
+    seed: Annotated[int, typer.Option(min=0, metavar="NUMBER", help="of the first weights and the films")] = 0,
+    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, mps")] = "auto",
+    inputs: Annotated[str, typer.Option(metavar="NAME", help="what the network sees: " + ", ".join(INPUTS))] = "both",
+    pooling: Annotated[str, typer.Option(metavar="NAME", help="how a map becomes a logit: " + ", ".join(POOLINGS))] = "both",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace what exists")] = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train a network of one's own, from labels of whole windows alone.
+
+    FILE.state.safetensors beside the checkpoint holds all that is needed to go
+    on later. Both files are written every minute, when the time is up and on
+    Ctrl-C.
+    """
+    talk: Talk = context.obj
+    if not figures:
+        raise ConfigError("there is nothing to learn from", todo="add --figures")
+    if output is None:
+        raise ConfigError("there is no place for the checkpoint", todo="add -o FILE.safetensors")
+    for flag, value, allowed in (
+        ("--inputs", inputs, INPUTS),
+        ("--pooling", pooling, POOLINGS),
+        ("--device", device, choices("model.device")),
+    ):
+        if value not in allowed:
+            raise ConfigError(f"{flag} {value} is not possible", f"it is one of {', '.join(allowed)}", nearest(value, allowed))
+    options = {"seed": seed, "device": device, "inputs": inputs, "pooling": pooling}
+    _train(output, talk, seconds=_seconds(length), resume=resume, overwrite=overwrite, **options)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = parse_span(text)
+    except ValueError:
+        raise ConfigError(f"--time {text} is no length of time", todo="write 90m, 1h30m or 5400s") from None
+    if seconds <= 0:
+        raise ConfigError(f"--time {text} leaves no time", todo="write 90m, 1h30m or 5400s")
+    return seconds
+
+
+def _train(output: Path, talk: Talk, **options: Any) -> None:
+    try:
+        with stop_signals() as stop:
+            outcome = _run(output, talk, stop, options)
+            calibration = _calibrate(outcome, talk, stop)
+    except KeyboardInterrupt as error:
+        talk.note(f"stopped; go on with: camreel train --figures -o {output} --resume")
+        raise typer.Exit(exit_code(error)) from None
+    for line in closing_lines(outcome, calibration):
+        talk.note(line)
+
+
+def _run(output: Path, talk: Talk, stop: Stop, options: dict[str, Any]) -> Outcome:
+    from pipeline.learn import train_figures
+
+    reporter = _reporter(talk)
+
+    def notify(progress: Progress) -> None:
+        reporter.update(progress)
+        stop.check()
+
+    try:
+        with stop.between_frames(PATIENCE):
+            return train_figures(output, notify=notify, say=talk.note, **options)
+    finally:
+        reporter.close()
+
+
+def _calibrate(outcome: Outcome, talk: Talk, stop: Stop) -> Calibration:
+    """Makes 0.5 the score to say yes at, and finds the saliency that boxes begin at, on films held out."""
+    from pipeline.evaluate import calibrate
+
+    talk.note("calibrating scores and boxes on videos held out")
+    reporter = open_reporter("none" if talk.quiet else "auto", sys.stderr)
+
+    def notify(progress: FlowProgress) -> None:
+        reporter.update(progress)
+        stop.check()
+
+    try:
+        return calibrate(outcome.checkpoint, on_progress=notify)
+    finally:
+        reporter.close()
+
+
+def _reporter(talk: Talk) -> Reporter[Progress]:
+    if talk.quiet:
+        return Silence()
+    if shows_bars(sys.stderr):
+        return Bar(sys.stderr, time.monotonic, view)
+    return Lines(sys.stderr, time.monotonic, describe, LOG_EVERY)
+
+
+def view(progress: Progress) -> View:
+    """The progress for a bar."""
+    return View(progress.doing, min(1.0, progress.elapsed / progress.budget), describe(progress))
+
+
+def describe(progress: Progress) -> str:
+    """The progress in words: "00:42 of 90:00, step 31, loss 0.412, 8.2 clips/s, each 1.4 times, rate 1.9e-03, map 0.31"."""
+    parts = [f"{clock_time(progress.elapsed)} of {clock_time(progress.budget)}"]
+    if progress.doing != "training":
+        return f"{progress.doing}: {parts[0]}"
+    parts.append(f"step {progress.step}")
+    if progress.loss is not None:
+        parts.append(f"loss {progress.loss:.3f}")
+    parts.append(f"{progress.clips_per_second:.1f} clips/s, each {progress.reuse:.1f} times, rate {progress.rate:.1e}")
+    parts += [f"{name} {progress.scores[key]:.3f}" for name, key in NAMES.items() if key in progress.scores]
+    return ", ".join(parts)
+
+
+NAMES = {"mAP": "map", "top-1": "top1", "held-out loss": "loss"}
+"""Figures of the exam as people read them."""
+MEASURED = {"frame F1": "frame_f1", "false signals": "false_signal", "pointing": "pointing", "boxes": "max_box_acc_v2"}
+"""Figures of the calibration likewise."""
+
+
+def closing_lines(outcome: Outcome, calibration: Calibration) -> list[str]:
+    """What came of a run."""
+    measured = ", ".join(f"{name} {calibration.metrics[key]:.3f}" for name, key in MEASURED.items() if key in calibration.metrics)
+    figures = ", ".join(f"{name} {outcome.scores[key]:.3f}" for name, key in NAMES.items())
+    return [
+        f"{outcome.steps} steps in {clock_time(outcome.elapsed)}: {figures} on films held out",
+        f"calibrated (boxes from saliency {calibration.threshold:.2f}): {measured} on the validation videos",
+        f"-> {outcome.checkpoint}; to go on: --resume with a longer --time",
+    ]

@@ -1,0 +1,33 @@
+"""What is evaluated: videos with truth, whatever data set they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.truth import Truth
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A video with truth that is not there yet: it is made or read when its turn comes, and forgotten after it."""
+
+    name: str
+    split: str
+    seed: int
+    """That it was made with."""
+    seconds: float
+    """How long the video is."""
+    load: Callable[[Path], tuple[Path, Truth]]
+    """(a folder for what has to be written) -> the video's file and its truth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """A data set: one line of `DATA`."""
+
+    test: Callable[[Path | None, int, int], Sequence[Case]]
+    """(folder that the user named, or None; videos per split; first seed) -> the videos to measure on."""
+    validation: Callable[[int], Sequence[Case]]
+    """(videos per split) -> the videos to choose thresholds on; never those of the test."""

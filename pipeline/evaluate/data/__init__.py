@@ -1,0 +1,8 @@
+"""The data sets by name. A new one is a file here and a line in `DATA`."""
+
+from __future__ import annotations
+
+from pipeline.evaluate.case import Data
+from pipeline.evaluate.data import figures
+
+DATA: dict[str, Data] = {"figures": Data(figures.test, figures.validation)}

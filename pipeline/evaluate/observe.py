@@ -1,0 +1,179 @@
+"""One video through the real product, frame by frame: what was said about it, reduced to what the metrics need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.config import Config
+from pipeline.errors import ConfigError, InputError, ModelError
+from pipeline.evaluate.baselines import Look
+from pipeline.evaluate.metrics.places import Bool
+from pipeline.evaluate.tally import Places, Spot, Tally, targets
+from pipeline.flow import localize
+from pipeline.models import Recognizer
+from pipeline.structures import F32, Action, Frame, Localization, Segment
+from pipeline.truth import Truth
+
+NEVER = -1e4
+"""Logit of a class that a frame says nothing of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What was said of the classes of the truth, over time."""
+
+    times: NDArray[np.float64]
+    """Seconds [T]."""
+    true: Bool
+    """Which classes somebody performs [T, C]."""
+    logits: F32
+    """[T, C]"""
+    scores: F32
+    """[T, C] in [0, 1]."""
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One video as one network or baseline sees it."""
+
+    name: str
+    split: str
+    places: Places
+    scores: Scores | None
+    """None: a baseline that only says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network and how it is run."""
+
+    recognizer: Recognizer
+    config: Config
+
+    def columns(self, classes: Sequence[str]) -> list[int]:
+        """The network's class id of each class of the truth; where it has no names of its own (random weights), the first ones.
+
+        Raises:
+            ModelError: it does not know a class.
+        """
+        if self.recognizer.weights == "random" and len(self.recognizer.classes) >= len(classes):
+            return list(range(len(classes)))
+        known = {name.lower(): i for i, name in enumerate(self.recognizer.classes)}
+        missing = [name for name in classes if name.lower() not in known]
+        if missing:
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            raise ModelError(
+                f"{self.recognizer.name} cannot be evaluated on these videos",
+                f"it does not know the classes {', '.join(missing[:3])}{more}",
+                "take a network that was trained on them: --model figures, or FILE.safetensors",
+            )
+        return [known[name.lower()] for name in classes]
+
+
+def whole(config: Config, classes: int) -> Config:
+    """The configuration under which every frame tells of every class.
+
+    Raises:
+        ConfigError: it leaves out classes or parts of the videos.
+    """
+    if config.localize.classes or config.start is not None or config.end is not None:
+        raise ConfigError("--classes, --start and --end cannot be used here", "all classes are evaluated, on whole videos")
+    return changed(config, "localize", top_k=classes, min_score=0.0)
+
+
+def changed(config: Config, section: str, **values: object) -> Config:
+    """The configuration with other values in one section."""
+    plain = config.model_dump()
+    plain[section] |= values
+    return Config.model_validate(plain)
+
+
+@dataclass(slots=True)
+class Watch:
+    """Takes the localizations of one video."""
+
+    truth: Truth
+    columns: Sequence[int]
+    tally: Tally
+    others: Mapping[str, tuple[Look, Tally]] = field(default_factory=dict)
+    """Baselines that look at the same pictures."""
+    times: list[float] = field(default_factory=list)
+    logits: list[list[float]] = field(default_factory=list)
+    scores: list[list[float]] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
+
+    def take(self, localization: Localization) -> None:
+        """Takes the next frame's."""
+        index = localization.frame.index
+        said = {action.class_id: action for action in localization.actions}
+        self.times.append(localization.frame.time)
+        self.logits.append([said[c].logit if c in said else NEVER for c in self.columns])
+        self.scores.append([said[c].score if c in said else 0.0 for c in self.columns])
+        self._take_segments(localization)
+        found = targets(self.truth, index)
+        for target in found:
+            self.tally.add(target, spot_of(said.get(self.columns[target.class_id])))
+        for look, tally in self.others.values():
+            spot = look(localization.frame.picture)
+            for target in found:
+                tally.add(target, spot)
+
+    def _take_segments(self, localization: Localization) -> None:
+        for span in localization.ended:
+            if isinstance(span, Segment) and span.class_id in self.columns:
+                self.segments.append(Segment(self.columns.index(span.class_id), span.label, span.start, span.end, span.score))
+
+    def said(self) -> Scores:
+        """The scores of the whole video."""
+        classes = np.arange(len(self.truth.classes))
+        true = (self.truth.actions[:, :, None] == classes).any(axis=1)
+        return Scores(
+            np.array(self.times),
+            true,
+            np.array(self.logits, np.float32),
+            np.array(self.scores, np.float32),
+            tuple(self.segments),
+        )
+
+
+def spot_of(action: Action | None) -> Spot:
+    """What an action says of where."""
+    return Spot(None, None) if action is None else Spot(action.saliency, action.peak)
+
+
+def run(video: Path, truth: Truth, network: Network, watch: Watch, on_frame: Callable[[Localization], None]) -> None:
+    """Localizes a video and lets `watch`, then `on_frame`, see every frame.
+
+    Raises:
+        InputError: the video's frames are not those of the truth.
+    """
+    count = 0
+    for localization in localize(
+        str(video), config=whole(network.config, len(network.recognizer.classes)), recognizer=network.recognizer
+    ):
+        _check(video, truth, localization.frame)
+        watch.take(localization)
+        on_frame(localization)
+        count += 1
+    if count != len(truth.times):
+        raise _misfit(video, f"the video has {count} frames, the truth {len(truth.times)}")
+
+
+def _check(video: Path, truth: Truth, frame: Frame) -> None:
+    if frame.index >= len(truth.times):
+        raise _misfit(video, f"the video has more than the truth's {len(truth.times)} frames")
+    expected = float(truth.times[frame.index])
+    step = float(np.diff(truth.times).min()) if len(truth.times) > 1 else 1.0
+    if abs(frame.time - expected) > step / 2:
+        raise _misfit(video, f"frame {frame.index} is shown at {frame.time:.3f} s, by the truth at {expected:.3f} s")
+
+
+def _misfit(video: Path, why: str) -> InputError:
+    todo = "the video was cut or converted after its truth was made: use the video that the truth was made with"
+    return InputError(f"the truth of {video} does not fit", why, todo)

@@ -1,0 +1,1 @@
+"""What an evaluation found: as data, text and a page with pictures."""

@@ -1,0 +1,79 @@
+"""All metrics of a split: averages over the frames of a video, then over videos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.evaluate.metrics.frames import false_signal, idle, lag, macro_f1, temporal_iou
+from pipeline.evaluate.metrics.places import TOLERANCE, box_accuracy, over_videos
+from pipeline.evaluate.metrics.segments import spans, temporal_map
+from pipeline.evaluate.metrics.windows import mean_average_precision, pooled, top1, windows
+from pipeline.evaluate.observe import Observation, Scores
+
+METRICS: dict[str, str] = {
+    "top1": "windows of 1.33 s with one action: the largest score is its",
+    "map": "average precision of such windows, mean over classes",
+    "frame_f1": "F1 of 'active on this frame', mean over classes that occur",
+    "temporal_map": "average precision of segments at overlaps .3 to .7",
+    "temporal_iou": "overlap of active frames with the true ones",
+    "false_signal": "share of frames that report a class while nobody performs any",
+    "idle_frames": "share of frames in which nobody performs any class",
+    "lag": "seconds by which scores trail the truth, median over classes and videos",
+    "pointing": "the map's peak lies on who performs the class",
+    "pointing_15px": "the same, within 15 pixels",
+    "pointing_two_actors": "the same as pointing, where two people do two different things",
+    "energy": "share of the map's mass on who performs the class",
+    "area_share": "share of the picture that they cover",
+    "max_box_acc_v2": "boxes at overlaps .3, .5 and .7",
+    "flicker": "change of the map from frame to frame, in thousandths",
+}
+"""Name -> what it is."""
+DUEL_SPLIT = "pair"
+
+
+def summarize(videos: Sequence[Observation], score: float) -> dict[str, float]:
+    """The metrics of one network or baseline on one split; NaN where nothing can be measured, absent where it does not apply.
+
+    Args:
+        videos: of one split, with overlaps of boxes at one threshold.
+        score: from which a class is active.
+    """
+    said = [video.scores for video in videos if video.scores is not None]
+    return (_what_and_when(said, score) if said else {}) | _where(videos)
+
+
+def _what_and_when(videos: Sequence[Scores], score: float) -> dict[str, float]:
+    true = [video.true for video in videos]
+    found = [video.scores >= score for video in videos]
+    logits, share = pooled([windows(video.times, video.logits, video.true) for video in videos])
+    truths = [[spans(video.times, video.true[:, c]) for c in range(video.true.shape[1])] for video in videos]
+    lags = [lag(v.times, v.scores[:, c], v.true[:, c]) for v in videos for c in np.flatnonzero(v.true.any(axis=0))]
+    known = [value for value in lags if not np.isnan(value)]
+    return {
+        "top1": top1(logits, share),
+        "map": mean_average_precision(logits, share),
+        "frame_f1": macro_f1(found, true),
+        "temporal_map": temporal_map([video.segments for video in videos], truths),
+        "temporal_iou": temporal_iou(found, true),
+        "false_signal": false_signal(found, true),
+        "idle_frames": idle(true),
+        "lag": float(np.median(known)) if known else float("nan"),
+    }
+
+
+def _where(videos: Sequence[Observation]) -> dict[str, float]:
+    places = [video.places for video in videos]
+    flickers = [place.flicker for place in places if not np.isnan(place.flicker)]
+    metrics = {
+        "pointing": over_videos(place.distance == 0 for place in places),
+        "pointing_15px": over_videos(place.distance <= TOLERANCE for place in places),
+        "energy": over_videos(place.energy for place in places),
+        "area_share": over_videos(place.area for place in places),
+        "max_box_acc_v2": over_videos(box_accuracy(place.ious) for place in places if len(place.ious)),
+        "flicker": float(np.mean(flickers)) if flickers else float("nan"),
+    }
+    if all(video.split == DUEL_SPLIT for video in videos):
+        metrics["pointing_two_actors"] = over_videos(place.distance[place.duel] == 0 for place in places)
+    return metrics

@@ -1,0 +1,218 @@
+"""Every metric on cases that can be computed by hand, on pictures that are not square."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.evaluate.metrics.frames import false_signal, idle, lag, macro_f1, temporal_iou
+from pipeline.evaluate.metrics.places import best_iou, box_accuracy, cover, distance, energy, over_videos
+from pipeline.evaluate.metrics.segments import detection_precision, overlap, spans, temporal_map
+from pipeline.evaluate.metrics.steady import Flicker
+from pipeline.evaluate.metrics.windows import average_precision, mean_average_precision, top1, windows
+from pipeline.structures import Segment
+
+NAN = float("nan")
+
+
+@pytest.fixture
+def mask():
+    """40 rows, 100 columns; somebody at x 80 to 89, y 5 to 14."""
+    mask = np.zeros((40, 100), bool)
+    mask[5:15, 80:90] = True
+    return mask
+
+
+def flags(*rows: str) -> np.ndarray:
+    """ "x." is one frame of two classes: the first active, the second not."""
+    return np.array([[c == "x" for c in row] for row in rows])
+
+
+@pytest.mark.parametrize(
+    ("peak", "expected"),
+    [
+        ((80, 5), 0.0),
+        ((89.4, 14.4), 0.0),
+        ((89.6, 14.4), 1.0),
+        ((70, 10), 10.0),
+        ((77, 1), 5.0),
+        ((99, 39), np.inf),
+        ((10, 80), np.inf),
+        ((0, 0), np.inf),
+        (None, np.inf),
+    ],
+)
+def test_the_distance_of_a_peak_to_the_mask(mask, peak, expected):
+    assert distance(mask, peak) == pytest.approx(expected)
+
+
+def test_x_and_y_are_not_swapped(mask):
+    assert distance(mask, (85, 10)) == 0
+    assert distance(mask, (10, 35)) > 15
+
+
+def test_fifteen_pixels_are_within_reach_and_sixteen_are_not(mask):
+    assert distance(mask, (65, 10)) == 15
+    assert distance(mask, (64, 10)) == np.inf
+
+
+def test_cells_that_a_mask_covers_in_part(mask):
+    covered = cover(mask, (4, 10))
+    assert covered[0, 8] == covered[1, 8] == pytest.approx(0.5)
+    assert covered.sum() == pytest.approx(1.0)
+
+
+def test_energy_is_the_share_of_positive_mass_inside(mask):
+    saliency = np.zeros((40, 100), np.float32)
+    saliency[10, 85], saliency[30, 20], saliency[31, 20] = 3, 1, -5
+    assert energy(saliency, cover(mask, saliency.shape)) == pytest.approx(0.75)
+    assert energy(np.zeros_like(saliency), cover(mask, saliency.shape)) == 0
+    flat = energy(np.ones((20, 50), np.float32), cover(mask, (20, 50)))
+    assert flat == pytest.approx(mask.mean(), abs=1e-6)
+
+
+def test_the_best_pair_of_boxes_counts():
+    found = np.array([[0, 0, 1, 1], [0, 0, 40, 10]], np.float32)
+    true = np.array([[20, 0, 40, 10], [90, 90, 99, 99]], np.float32)
+    assert best_iou(found, true) == pytest.approx(0.5)
+    assert best_iou(found[:0], true) == 0
+    assert best_iou(found, true[:0]) == 0
+    assert best_iou(found[:1], true) == 0
+
+
+def test_box_accuracy_is_the_mean_over_three_overlaps():
+    ious = np.array([[0.3, 0.29], [0.72, 0.5]], np.float32)
+    # at the first threshold: .3 by both, .5 by one, .7 by one; at the second: .3 by one, .5 by one, .7 by none
+    assert box_accuracy(ious) == pytest.approx([(1 + 0.5 + 0.5) / 3, (0.5 + 0.5) / 3])
+
+
+def test_videos_weigh_the_same_however_long_they_are():
+    assert over_videos([np.array([True]), np.array([False] * 9), np.array([], bool)]) == pytest.approx(0.5)
+    assert np.isnan(over_videos([]))
+
+
+def test_macro_f1_is_over_the_classes_that_occur():
+    true = [flags("x..", "x..", ".x."), flags(".x.")]
+    found = [flags("x.x", "...", ".xx"), flags("...")]
+    # class 0: 1 right, 1 missed; class 1: 1 right, 1 missed; class 2 does not occur
+    assert macro_f1(found, true) == pytest.approx(2 / 3)
+    assert np.isnan(macro_f1([flags("x")], [flags(".")]))
+
+
+def test_false_signal_counts_frames_in_which_nobody_does_anything():
+    true = [flags("..", "..", "x.", "x.")]
+    found = [flags("..", "xx", ".x", "..")]
+    assert false_signal(found, true) == 0.25
+    assert idle(true) == 0.5
+
+
+def test_temporal_iou_is_over_classes_present_in_videos():
+    true = [flags("x.", "x.", "..", ".."), flags(".x", ".x", ".x", ".x")]
+    found = [flags("..", "x.", "x.", ".."), flags("..", "..", ".x", ".x")]
+    assert temporal_iou(found, true) == pytest.approx((1 / 3 + 1 / 2) / 2)
+    assert np.isnan(temporal_iou([flags(".")], [flags(".")]))
+
+
+@pytest.mark.parametrize("shift", [-6, 0, 3])
+def test_the_lag_is_found_with_its_sign(shift):
+    times = np.arange(90) / 30
+    true = (times >= 1) & (times < 2)
+    scores = np.roll(true, shift).astype(np.float32) * 0.8 + 0.1
+    assert lag(times, scores, true) == pytest.approx(shift / 30)
+
+
+def test_there_is_no_lag_where_nothing_changes():
+    times, flat = np.arange(90) / 30, np.full(90, 0.5, np.float32)
+    assert np.isnan(lag(times, flat, times > 1))
+    assert np.isnan(lag(times, times.astype(np.float32), np.ones(90, bool)))
+
+
+def test_windows_are_sixteen_samples_at_twelve_per_second():
+    times = np.arange(90) / 30  # 2.97 s: 36 samples, two windows
+    true = flags("x.") & (times < 0.5)[:, None]
+    logits = np.stack([times, -times], axis=1).astype(np.float32)
+    mean, share = windows(times, logits, true)
+    assert share[:, 0] == pytest.approx([6 / 16, 0])
+    assert mean.shape == (2, 2)
+    assert mean[0, 0] == pytest.approx(np.mean(np.arange(16) / 12), abs=0.01)
+    assert mean[1, 0] == pytest.approx(np.mean(np.arange(16, 32) / 12), abs=0.01)
+
+
+def test_a_video_shorter_than_a_window_has_none():
+    mean, share = windows(np.arange(10) / 30, np.zeros((10, 3), np.float32), np.zeros((10, 3), bool))
+    assert mean.shape == share.shape == (0, 3)
+
+
+def test_top1_is_over_windows_with_one_active_class():
+    share = np.array([[0.4, 0.39], [0, 1], [1, 1], [0, 0]], np.float32)
+    logits = np.array([[2, 1], [2, 1], [2, 1], [2, 1]], np.float32)
+    assert top1(logits, share) == 0.5
+    assert np.isnan(top1(logits[2:], share[2:]))
+
+
+def test_average_precision_by_hand_and_with_ties():
+    scores = np.array([0.9, 0.8, 0.7, 0.6], np.float32)
+    assert average_precision(scores, np.array([True, False, True, False])) == pytest.approx((1 + 2 / 3) / 2)
+    assert average_precision(np.zeros(4, np.float32), np.array([True, False, False, False])) == pytest.approx(0.25)
+
+
+def test_unsure_windows_do_not_count():
+    share = np.array([[0.5], [0.2], [0.0]], np.float32)
+    logits = np.array([[1.0], [2.0], [0.0]], np.float32)
+    assert mean_average_precision(logits, share) == 1.0
+    assert np.isnan(mean_average_precision(logits, np.zeros_like(share)))
+
+
+def test_spans_end_when_the_next_frame_begins():
+    times = np.array([0.0, 0.1, 0.2, 0.4])
+    assert spans(times, np.array([True, True, False, True])) == [(0.0, pytest.approx(0.2)), (0.4, pytest.approx(0.6))]
+    assert spans(times, np.zeros(4, bool)) == []
+
+
+def test_overlap_in_time():
+    assert overlap((0, 2), (1, 3)) == pytest.approx(1 / 3)
+    assert overlap((0, 1), (1, 2)) == 0
+
+
+def segment(start, end, score, class_id=0):
+    return Segment(class_id, "", start, end, score)
+
+
+def test_detection_takes_each_true_span_once_and_the_surest_first():
+    true = [[(0.0, 1.0), (2.0, 3.0)], [(5.0, 6.0)]]
+    found = [[segment(0, 1, 0.9), segment(0, 1, 0.8), segment(2, 3, 0.7)], [segment(0, 1, 0.6), segment(5, 6, 0.99, class_id=1)]]
+    # right, double, right, wrong: precision 1 at recall 1/3, 2/3 at recall 2/3, the last span is missed
+    assert detection_precision(found, true, 0, 0.5) == pytest.approx((1 + 2 / 3) / 3)
+
+
+def test_precision_is_interpolated():
+    true = [[(0.0, 1.0), (2.0, 3.0)]]
+    found = [[segment(8, 9, 0.9), segment(0, 1, 0.8), segment(2, 3, 0.7)]]
+    assert detection_precision(found, true, 0, 0.5) == pytest.approx(2 / 3)
+
+
+def test_temporal_map_is_the_mean_over_classes_and_overlaps():
+    true = [[[(0.0, 10.0)], [], [(0.0, 1.0)]]]
+    found = [[segment(0, 5, 0.9)]]
+    # class 0 is right at .3, .4 and .5; class 2 is never found; class 1 does not occur
+    assert temporal_map(found, true) == pytest.approx(3 / 5 / 2)
+    assert temporal_map([[]], true) == 0
+    assert np.isnan(temporal_map([[]], [[[]]]))
+
+
+def test_flicker_is_relative_to_the_strongest_evidence():
+    flicker = Flicker()
+    low, high = np.full((3, 7), 0.2, np.float32), np.full((3, 7), 0.4, np.float32)
+    for frame, saliency in enumerate((low, high, low)):
+        flicker.add(frame, 4, saliency)
+    assert flicker.value == pytest.approx(1000 * 0.2 / 0.4)
+
+
+def test_flicker_needs_the_same_class_on_two_frames_in_a_row():
+    flicker = Flicker()
+    one = np.ones((2, 3), np.float32)
+    for frame, class_id in ((0, 0), (1, 1), (2, 0)):
+        flicker.add(frame, class_id, one)
+    assert np.isnan(flicker.value)
+    flicker.add(3, 0, one)
+    assert flicker.value == 0

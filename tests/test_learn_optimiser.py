@@ -1,0 +1,66 @@
+"""Steps: orthogonal ones for convolutions, Adam's for the rest, and none forgotten when a run goes on later."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from pipeline.learn.optimiser import SPEED, Optimiser
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.LazyLinear(4))
+    net(torch.randn(2, 3, 6, 6))
+    return net
+
+
+def gradients(net: nn.Module, seed: int) -> None:
+    net.zero_grad()
+    generator = torch.Generator().manual_seed(seed)
+    net(torch.randn(4, 3, 6, 6, generator=generator)).square().mean().backward()
+
+
+def test_a_convolution_moves_as_far_in_every_direction():
+    net, rate = network(), 1e-3
+    before = net[0].weight.detach().clone()
+    gradients(net, 1)
+    Optimiser(net).step(rate)
+    lengths = torch.linalg.svdvals((net[0].weight.detach() - before).flatten(1)) / (SPEED * rate)
+    # Newton and Schulz's iteration ends between .7 and 1.2; weight decay is in there too.
+    assert lengths.min() > 0.5 and lengths.max() < 1.5
+
+
+def test_everything_learns_and_nothing_without_a_gradient_moves():
+    net = network()
+    before = copy.deepcopy(net.state_dict())
+    gradients(net, 1)
+    net[1].weight.grad = None
+    Optimiser(net).step(1e-3)
+    moved = {name for name, value in net.named_parameters() if not torch.equal(value, before[name])}
+    assert moved == {"0.weight", "1.bias", "4.weight", "4.bias"}
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_a_run_that_goes_on_later_takes_the_same_steps(steps):
+    whole, first = network(), network()
+    optimiser, half = Optimiser(whole), Optimiser(first)
+    for seed in range(steps + 2):
+        gradients(whole, seed)
+        optimiser.step(1e-2)
+    for seed in range(steps):
+        gradients(first, seed)
+        half.step(1e-2)
+    kept = {name: tensor.clone() for name, tensor in half.tensors().items()}
+    later = network()
+    later.load_state_dict(first.state_dict())
+    rest = Optimiser(later)
+    rest.restore(kept)
+    for seed in range(steps, steps + 2):
+        gradients(later, seed)
+        rest.step(1e-2)
+    for name, value in whole.named_parameters():
+        torch.testing.assert_close(dict(later.named_parameters())[name], value, rtol=0, atol=0)

@@ -1,0 +1,243 @@
+"""Our own network: what it is made of, its maps over a stream, and the weights that come with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import ModelError
+from pipeline.models import Features, Geometry, catalog, load
+from pipeline.models.checkpoint import read, save
+from pipeline.models.figures import FAMILY, MARGIN, FiguresNet, fresh
+from pipeline.models.geometry import probe
+from pipeline.models.split import SplitNetwork
+from pipeline.models.table import NETWORKS
+from pipeline.recognize import Backend, Selection, recognize
+from pipeline.sample import input_size, sample
+from pipeline.stitch import stitch
+from pipeline.structures import Clip, ClipActivation, Grid
+from pipeline.windows import windows
+from tests.make import numbered
+from tests.networks import network
+
+
+def video(samples: int, clips: int = 1, seed: int = 0) -> Tensor:
+    return torch.randn(clips, 3, samples, 32, 48, generator=torch.Generator().manual_seed(seed))
+
+
+# --- what it is made of ---
+
+
+def test_it_is_small_in_memory_and_on_disk(tmp_path: Path) -> None:
+    net = fresh(15, seed=0)
+    assert sum(parameter.numel() for parameter in net.parameters()) <= 3_000_000
+    path = tmp_path / "figures.safetensors"
+    assert FAMILY.bundle is not None
+    save(path, net.state_dict(), FAMILY.bundle.blank)
+    assert path.stat().st_size < 10_000_000
+
+
+def test_every_sample_has_a_map_with_a_cell_for_every_8_pixels() -> None:
+    with torch.no_grad():
+        assert fresh(15, seed=0).features(torch.zeros(2, 3, 5, 88, 152)).shape == (2, 256, 5, 11, 19)
+
+
+def test_the_seed_decides_the_weights_and_the_random_state_is_left_alone() -> None:
+    before = torch.random.get_rng_state()
+    first, second, other = (fresh(4, seed, bias=-3.0) for seed in (1, 1, 2))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.equal(first.last[0].weight, second.last[0].weight)
+    assert not torch.equal(first.last[0].weight, other.last[0].weight)
+    assert first.classifier.bias.tolist() == [-3.0] * 4
+
+
+def test_it_learns_a_movement_that_no_single_picture_shows() -> None:
+    """Bars that move right or left: told apart from clip-level labels within a few steps."""
+    net = fresh(2, seed=0)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3)
+    clips, labels = bars(8)
+    for _ in range(12):
+        loss = nn.functional.binary_cross_entropy_with_logits(net(clips), labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        optimiser.zero_grad()
+    assert float(loss.detach()) < 0.2
+
+
+def bars(count: int) -> tuple[Tensor, Tensor]:
+    """Clips [N, 3, 6, 32, 32] of stripes that move by 2 pixels a sample, and which way [N, 2]."""
+    generator = torch.Generator().manual_seed(0)
+    right = torch.arange(count) % 2 == 0
+    phase = torch.rand(count, 1, 1, generator=generator) * 16
+    x = torch.arange(32.0) - phase - torch.where(right, 2.0, -2.0)[:, None, None] * torch.arange(6.0)[:, None]
+    waves = torch.sin(x * 2 * torch.pi / 16)
+    return waves[:, None, :, None, :].expand(-1, 3, -1, 32, -1).contiguous(), torch.stack((right, ~right), 1).float()
+
+
+@pytest.mark.parametrize(("inputs", "blind"), [("rgb", slice(3, 6)), ("difference", slice(0, 3))])
+def test_what_it_does_not_see_stays_without_weight_and_the_rest_works_as_any_other(inputs: str, blind: slice) -> None:
+    net = fresh(2, seed=0, inputs=inputs)  # type: ignore[arg-type]
+    optimiser = torch.optim.AdamW(net.parameters(), lr=1e-2)
+    clips = video(4, clips=2)
+    net(clips).sum().backward()
+    optimiser.step()
+    assert not bool(net.stem[0][0].weight[:, blind].any())  # type: ignore[index]
+    plain = FiguresNet(2)
+    plain.load_state_dict(net.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(plain.eval()(clips), net.eval()(clips))
+
+
+def test_a_network_of_differences_sees_nothing_in_a_still_video() -> None:
+    net = fresh(2, seed=0, inputs="difference").eval()
+    still = video(1).expand(-1, -1, 4, -1, -1)
+    with torch.no_grad():
+        assert torch.equal(net.features(still), net.features(torch.zeros_like(still)))
+        moving = FiguresNet(2).eval()
+        assert not torch.equal(moving.features(still), moving.features(torch.zeros_like(still)))
+
+
+# --- where its cells lie, and over a stream ---
+
+
+def test_its_geometry_is_what_is_measured() -> None:
+    """On a network that sees pictures alone: in the measurement, which makes weights positive, a difference has no place."""
+
+    class Pictures(FiguresNet):
+        clip_len = 32
+
+        def features(self, x: Tensor, ends: tuple[bool, bool] = (True, True)) -> Features:  # type: ignore[override]
+            return Features(super().features(x, ends))
+
+    measured = probe(Pictures(2, "rgb"))
+    assert measured == Geometry((0.0, 0.0, 0.0), (1.0, 8.0, 8.0), margin=9)
+    assert replace(measured, margin=10) == NETWORKS["figures"].geometry
+
+
+def test_the_margin_is_what_the_network_reaches() -> None:
+    """A changed sample changes the maps from 9 samples before it to 10 after it."""
+    net, x = network("figures"), video(30)
+    other = x.clone()
+    other[:, :, 15] += 1
+    with torch.no_grad():
+        change = (net.features(x).maps - net.features(other).maps).abs().amax(dim=(0, 1, 3, 4))
+    assert [t for t in range(30) if float(change[t]) > 0] == list(range(15 - 9, 15 + 10 + 1))
+    assert MARGIN == 10
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_trimmed_clips_are_that_part_of_the_whole(folded: bool) -> None:
+    net, x = load("figures", "random"), video(40, clips=2)
+    if folded:
+        net.to("cpu")
+    with torch.no_grad():
+        whole = net.features(x).maps
+        for (begin, end), keep in (((0, 26), (0, 16)), ((3, 33), (10, 20)), ((14, 40), (10, 26)), ((0, 40), (0, 40))):
+            part = net.features(x[:, :, begin:end], keep).maps
+            expected = whole[:, :, begin + keep[0] : begin + keep[1]]
+            torch.testing.assert_close(part, expected, rtol=0, atol=1e-5 * float(whole.abs().max()))
+
+
+@pytest.mark.parametrize("count", [1, 25, 70])
+def test_a_streamed_video_has_the_maps_of_one_pass_over_it(count: int) -> None:
+    """Through windows, recognize and stitch, the ends of the video included; at the network's own rate every frame is a knot."""
+    sizes = [input_size(64, 48, 32, fixed=False, smooth=False, fill=(0, 0, 0))]
+    frames = list(sample(numbered(count, rate=12.0), 12.0, 1 / 12, sizes))
+    clips = list(windows(frames, 32, 32 - 2 * MARGIN, MARGIN))
+    assert len(clips) == max(1, -(-(count - 2 * MARGIN) // 12))
+    streamed = np.stack([activation.maps for activation in stitch(_recognize(clips))])
+    (whole,) = _recognize(list(windows(frames, 99, 99 - 2 * MARGIN, MARGIN)))
+    assert streamed.shape == (count, 3, 4, 6) and whole.error is not None and whole.error < 1e-5
+    np.testing.assert_allclose(streamed, whole.maps.swapaxes(0, 1), rtol=0, atol=1e-5 * float(np.abs(whole.maps).max()))
+
+
+def _recognize(clips: list[Clip]) -> Iterator[ClipActivation]:
+    return recognize(clips, network("figures"), _cam, Selection((0, 7, 14)), Grid((0, 0), (8, 8)), backend=Backend())
+
+
+def _cam(recognizer: SplitNetwork, features: Features, classes: Tensor) -> Tensor:
+    assert recognizer.linear is not None
+    return torch.einsum("sk,bkthw->bsthw", recognizer.linear.weight[classes], features.maps)
+
+
+def test_the_two_layouts_of_a_clip_give_the_same_maps() -> None:
+    """`recognize` gives clips with the channels last in memory."""
+    net, x = network("figures"), video(6, clips=2)
+    last = x.permute(0, 2, 3, 4, 1).contiguous().permute(0, 4, 1, 2, 3)
+    with torch.no_grad():
+        torch.testing.assert_close(net.features(last).maps, net.features(x).maps, rtol=1e-5, atol=1e-5)
+
+
+# --- its weights ---
+
+
+@pytest.fixture
+def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the bundled weights are looked for in a test: a file that is not there."""
+    assert FAMILY.bundle is not None
+    path = tmp_path / "figures.safetensors"
+    row = replace(FAMILY, bundle=replace(FAMILY.bundle, path=path))
+    monkeypatch.setitem(NETWORKS, "figures", row)
+    return path
+
+
+def test_missing_bundled_weights_are_explained(bundled: Path) -> None:
+    for weights in ("default", "bundled"):
+        with pytest.raises(ModelError) as caught:
+            load("figures", weights)
+        assert caught.value.exit_code == 6
+        assert str(bundled) in str(caught.value) and "--weights random" in str(caught.value)
+    card = catalog()[0]
+    assert (card.name, card.weights, card.cached, card.size_mb, card.url) == ("figures", "bundled", False, None, None)
+
+
+def test_bundled_weights_are_loaded_with_the_names_of_their_classes(bundled: Path) -> None:
+    assert FAMILY.bundle is not None
+    net = fresh(2, seed=3)
+    metadata = FAMILY.bundle.blank.model_copy(update={"classes": ("hop", "skip"), "threshold": 0.3})
+    save(bundled, net.state_dict(), metadata)
+    for weights in ("default", "bundled"):
+        loaded = load("figures", weights)
+        assert (loaded.name, loaded.weights, loaded.classes) == ("figures", "bundled", ("hop", "skip"))
+        assert loaded.sha256 == read(bundled)[2] and loaded.threshold == 0.3 and loaded.multilabel
+        with torch.no_grad():
+            assert torch.equal(loaded.features(video(4)).maps, net.eval().features(video(4)))
+    card = catalog()[0]
+    assert card.cached and card.path == bundled and card.size_mb == bundled.stat().st_size / 1e6
+
+
+def test_a_checkpoint_of_it_loads_by_its_file_name(tmp_path: Path) -> None:
+    assert FAMILY.bundle is not None
+    net = fresh(15, seed=4, inputs="difference")
+    save(tmp_path / "mine.safetensors", net.state_dict(), FAMILY.bundle.blank)
+    for loaded in (load(str(tmp_path / "mine.safetensors")), load("figures", str(tmp_path / "mine.safetensors"))):
+        assert loaded.name == "figures" and loaded.weights == "mine.safetensors" and loaded.size == 112
+        with torch.no_grad():
+            torch.testing.assert_close(loaded.features(video(4)).maps, net.eval().features(video(4)))
+
+
+def test_other_names_of_weights_are_refused(bundled: Path) -> None:
+    with pytest.raises(ModelError, match="figures has no weights 'KINETICS400_V1'\nit has bundled"):
+        load("figures", "KINETICS400_V1")
+
+
+def test_random_weights_name_no_classes_and_are_multilabel() -> None:
+    net = network("figures")
+    assert net.classes == tuple(f"class {number}" for number in range(15))
+    assert net.multilabel and (net.clip_len, net.frame_rate, net.size) == (32, 12.0, 112)
+
+
+def test_the_weights_that_come_with_camreel_fit_what_the_table_says() -> None:
+    assert FAMILY.bundle is not None
+    if not FAMILY.bundle.path.exists():
+        pytest.skip("the bundled weights are not made yet")
+    net, blank = load("figures"), FAMILY.bundle.blank
+    assert len(net.classes) == len(blank.classes)
+    assert (net.mean, net.std, net.clip_len, net.frame_rate) == (blank.mean, blank.std, blank.clip_len, blank.frame_rate)
+    assert net.multilabel and FAMILY.bundle.path.stat().st_size < 10_000_000
