@@ -211,7 +211,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def filled(counters: dict[str, int] | None = None) -> Replay:
     result = Replay(Ready(), 15, 3, 7, counters or {})
-    result.fill(lambda: None)
+    result.fill(lambda films: None)
     return result
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.learn.optimiser import SPEED, Optimiser
+from pipeline.learn.optimiser import DECAY, SPEED, Optimiser
 
 
 def network() -> nn.Module:
@@ -42,6 +42,17 @@ def test_everything_learns_and_nothing_without_a_gradient_moves():
     Optimiser(net).step(1e-3)
     moved = {name for name, value in net.named_parameters() if not torch.equal(value, before[name])}
     assert moved == {"0.weight", "1.bias", "4.weight", "4.bias"}
+
+
+def test_convolutions_decay_and_nothing_else_does():
+    net = network()
+    before = copy.deepcopy(net.state_dict())
+    for parameter in net.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    Optimiser(net).step(1e-2)
+    for name, value in net.named_parameters():
+        shrunk = 1 - SPEED * 1e-2 * DECAY if name == "0.weight" else 1.0
+        torch.testing.assert_close(value.detach(), before[name] * shrunk)
 
 
 @pytest.mark.parametrize("steps", [0, 1, 3])

@@ -123,7 +123,7 @@ def test_progress_in_words():
         "00:42 of 1:30:00, step 31, loss 0.412, 8.2 clips/s, each 1.4 times, rate 1.9e-03, "
         "mAP 0.310, top-1 0.250, held-out loss 0.500"
     )
-    assert describe(Progress("preparing", 0, 0.0, 90.0)) == "preparing: 00:00 of 01:30"
+    assert describe(Progress("film 3 of 384", 0, 0.0, 90.0)) == "film 3 of 384: 00:00 of 01:30"
     assert view(TRAINING)[:2] == ("training", pytest.approx(42.5 / 5400))
 
 

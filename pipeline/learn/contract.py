@@ -51,7 +51,7 @@ class Progress:
     """How far a training run is."""
 
     doing: str
-    """In one word: preparing or training."""
+    """"training", or what comes before it."""
     step: int
     elapsed: float
     """Seconds of training, those of earlier runs included."""

@@ -28,10 +28,10 @@ class Optimiser:
 
     def __init__(self, net: nn.Module) -> None:
         named = dict(net.named_parameters())
-        self._convolutions = {name: parameter for name, parameter in named.items() if parameter.ndim == 4}
+        self._convolutions = {name: parameter for name, parameter in named.items() if parameter.ndim > 2}
         # Muon takes matrices: one row per output channel, in the memory of the convolution.
         self._matrices = {name: nn.Parameter(p.detach().view(len(p), -1)) for name, p in self._convolutions.items()}
-        self._others = {name: parameter for name, parameter in named.items() if parameter.ndim != 4}
+        self._others = {name: parameter for name, parameter in named.items() if parameter.ndim <= 2}
         heads = [parameter for parameter in self._others.values() if parameter.ndim == 2]
         rest = [parameter for parameter in self._others.values() if parameter.ndim == 1]
         self._muon = torch.optim.Muon(list(self._matrices.values()), lr=0.0, weight_decay=DECAY)

@@ -71,16 +71,16 @@ class Replay:
         """Clips drawn, films taken, and the number of the first film that was not taken."""
         return {"drawn": self._drawn, "films": self._taken, "next": self._next}
 
-    def fill(self, on_film: Callable[[], None]) -> None:
+    def fill(self, on_film: Callable[[int], None]) -> None:
         """Waits for the first films.
 
         Args:
-            on_film: is called a few times a second.
+            on_film: hears how many are there, a few times a second.
         """
         have = 0
         while have < START or not all(self._pools):
             have += self._take(4, patience=0.2)
-            on_film()
+            on_film(have)
         # What a run is given ahead does not count as owed.
         self._ahead = self._taken - int(self._drawn / REUSE)
 

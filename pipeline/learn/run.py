@@ -20,7 +20,7 @@ from pipeline.learn.learner import Learner
 from pipeline.learn.loop import Plan, train
 from pipeline.learn.loss import POSITIVE, Pooling
 from pipeline.learn.precision import is_half_faster
-from pipeline.learn.replay import Replay, held_out
+from pipeline.learn.replay import START, Replay, held_out
 from pipeline.models.checkpoint import Metadata
 from pipeline.models.figures import BUNDLE, Inputs, fresh
 from pipeline.recognize.backend import choose_device
@@ -102,8 +102,8 @@ def train_figures(
 def _learn(archive: Archive, learner: Learner, replay: Replay, render: Render, plan: Plan, notify: Notify) -> None:
     """Gets the first films and trains."""
 
-    def prepared() -> None:
-        notify(Progress("preparing", learner.step, learner.elapsed, plan.seconds))
+    def prepared(films: int) -> None:
+        notify(Progress(f"film {films} of {EXAM_FILMS + START}", learner.step, learner.elapsed, plan.seconds))
 
     def examine() -> dict[str, float]:
         archive.history.append({"step": learner.step, "elapsed": learner.elapsed, **exam(learner)})
@@ -113,7 +113,7 @@ def _learn(archive: Archive, learner: Learner, replay: Replay, render: Render, p
         archive.save(learner, replay.counters)
 
     exam = Exam(list(_exam_films(render, prepared)))
-    replay.fill(prepared)
+    replay.fill(lambda films: prepared(EXAM_FILMS + films))
     train(learner, replay, plan, examine=examine, save=save, notify=notify, clock=time.monotonic)
 
 
@@ -137,11 +137,11 @@ def _metadata(options: dict[str, str], seconds: float) -> Metadata:
     return BUNDLE.blank.model_copy(update={"classes": ACTIONS, "source": source})
 
 
-def _exam_films(render: Render, notify: Callable[[], None]) -> Iterator[Batch]:
+def _exam_films(render: Render, notify: Callable[[int], None]) -> Iterator[Batch]:
     """The films held out, the same for every run; meanwhile the other processes render the first ones to learn from."""
     for number in range(EXAM_FILMS):
         yield held_out(shoot(render, EASY + number, HELD_OUT), len(ACTIONS))
-        notify()
+        notify(number + 1)
 
 
 def _cores() -> int:
