@@ -119,7 +119,7 @@ class LocalizeConfig(Section):
         default=None, gt=0, lt=1, description="saliency from which boxes are cut; null: the checkpoint's, else 0.5"
     )
     min_area: float = Field(default=0.001, ge=0, lt=1, description="least area of a box as a share of the picture")
-    refine: Literal["none", "guided"] = Field(default="none", description="guided: sharpen the maps along the picture's edges")
+    refine: Literal["none", "guided"] = Field(default="guided", description="guided: pull the maps to the edges of the picture")
 
 
 class LinkConfig(Section):

@@ -18,7 +18,7 @@ import cv2
 
 from pipeline.config import Config
 from pipeline.link import Linker, LinkRules
-from pipeline.locate import Rules, locate
+from pipeline.locate import Rules, locate, select
 from pipeline.meter import WAIT, Meter
 from pipeline.models import Recognizer, load
 from pipeline.prefetch import prefetch
@@ -110,9 +110,10 @@ def chain(
     # A clip's frames come in one go: with room for all of them the network goes on while they are drawn.
     stitched = stage(WAIT, prefetch(stitched, settings.frames_per_step))
     smooth = stage("smooth", smoother(stage("project", project(stitched))))
+    rules = Rules(settings.classes, config.localize.top_k, config.localize.min_score, settings.threshold, config.localize.min_area)
+    smooth = select(smooth, recognizer.multilabel, rules)
     if config.localize.refine == "guided":
         smooth = stage("refine", refine(smooth))
-    rules = Rules(settings.classes, config.localize.top_k, config.localize.min_score, settings.threshold, config.localize.min_area)
     located = stage("locate", locate(smooth, recognizer.classes, recognizer.multilabel, rules))
     return stage("link", linker(located))
 

@@ -6,6 +6,7 @@ blow up noise into signal and make the heat flicker.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,20 @@ class Rules:
     """Least area of a box as a share of the picture."""
 
 
+def select(activations: Iterable[FrameActivation], multilabel: bool, rules: Rules) -> Iterator[FrameActivation]:
+    """Drops the maps of classes that will not be reported on their frame, before anyone works on them.
+
+    Args:
+        activations: with maps of any classes.
+        multilabel: scores are sigmoids of the logits, not their softmax.
+        rules: what is reported.
+    """
+    for activation in activations:
+        shown = _shown(_scores(activation.logits, multilabel), rules)
+        rows = np.isin(activation.classes, shown)
+        yield dataclasses.replace(activation, classes=activation.classes[rows], maps=activation.maps[rows])
+
+
 def locate(activations: Iterable[FrameActivation], labels: Sequence[str], multilabel: bool, rules: Rules) -> Iterator[Localization]:
     """Turns logits into scores and signed maps into saliency, boxes and peaks.
 
@@ -47,11 +62,9 @@ def locate(activations: Iterable[FrameActivation], labels: Sequence[str], multil
         rules: what is reported.
     """
     scale = _RunningScale()
-    candidates = np.array(rules.classes or range(len(labels)), np.int64)
     for activation in activations:
         scores = _scores(activation.logits, multilabel)
-        best = candidates[np.argsort(-scores[candidates], kind="stable")[: rules.top_k]]
-        shown = [int(c) for c in best if scores[c] >= rules.min_score]
+        shown = _shown(scores, rules)
         rows = {int(c): row for row, c in enumerate(activation.classes)}
         best_map = next((activation.maps[rows[c]] for c in shown if c in rows), None)
         unit = scale.follow(best_map, activation.frame.time)
@@ -61,6 +74,13 @@ def locate(activations: Iterable[FrameActivation], labels: Sequence[str], multil
             saliency = None if row is None else np.clip(activation.maps[row] / unit, 0, 1)
             actions.append(_action(activation, class_id, labels[class_id], float(scores[class_id]), saliency, unit, rules))
         yield Localization(activation.frame, tuple(actions))
+
+
+def _shown(scores: F32, rules: Rules) -> list[int]:
+    """Ids of the classes to report, best first."""
+    candidates = np.array(rules.classes or range(len(scores)), np.int64)
+    best = candidates[np.argsort(-scores[candidates], kind="stable")[: rules.top_k]]
+    return [int(c) for c in best if scores[c] >= rules.min_score]
 
 
 def _scores(logits: F32, multilabel: bool) -> F32:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.locate import FALL, Rules, find_boxes, locate
+from pipeline.locate import FALL, Rules, find_boxes, locate, select
 from pipeline.structures import Grid
 from tests.make import activation, frames
 
@@ -96,3 +96,17 @@ def test_the_scale_does_not_follow_a_single_frame():
 def test_numbers_that_are_none_give_no_action():
     (out,) = run([(np.empty((0, 60, 107)), [-1e4] * 3, [])], multilabel=True)
     assert out.actions == ()
+
+
+def test_maps_that_nobody_will_see_are_dropped_first_and_change_nothing():
+    rng = np.random.default_rng(4)
+    items = [activation(frame, rng.normal(size=(4, 6, 10)), rng.normal(size=4) * 3) for frame in frames([0.0, 0.1, 0.2])]
+    rules = Rules(top_k=2, min_score=0.2)
+    kept = list(select(items, True, rules))
+    assert all(len(item.maps) == len(item.classes) <= 2 for item in kept)
+    assert all(np.array_equal(item.maps, whole.maps[item.classes]) for item, whole in zip(kept, items, strict=True))
+    labels = ["a", "b", "c", "d"]
+    for one, other in zip(locate(kept, labels, True, rules), locate(items, labels, True, rules), strict=True):
+        assert [(a.class_id, a.score, a.peak, a.boxes) for a in one.actions] == [
+            (a.class_id, a.score, a.peak, a.boxes) for a in other.actions
+        ]
