@@ -116,9 +116,15 @@ class LocalizeConfig(Section):
     top_k: int = Field(default=3, ge=1, description="actions reported per frame at most")
     min_score: float = Field(default=0.1, ge=0, le=1, description="least score of a reported action")
     threshold: float | None = Field(
-        default=None, gt=0, lt=1, description="saliency from which boxes are cut; null: the checkpoint's, else 0.5"
+        default=None,
+        gt=0,
+        lt=1,
+        description="share of the most extent (or saliency) from which boxes are cut; null: the checkpoint's, else 0.4",
     )
     min_area: float = Field(default=0.001, ge=0, lt=1, description="least area of a box as a share of the picture")
+    boxes: Literal["evidence", "extent"] = Field(
+        default="extent", description="around the evidence alone, or around what moves or is evidence of anything near it"
+    )
     refine: Literal["none", "guided"] = Field(default="guided", description="guided: pull the maps to the edges of the picture")
 
 

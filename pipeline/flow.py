@@ -17,6 +17,7 @@ from typing import TypeVar
 import cv2
 
 from pipeline.config import Config
+from pipeline.delimit import delimit
 from pipeline.link import Linker, LinkRules
 from pipeline.locate import Rules, locate, select
 from pipeline.meter import WAIT, Meter
@@ -111,6 +112,8 @@ def chain(
     stitched = stage(WAIT, prefetch(stitched, settings.frames_per_step))
     smooth = stage("smooth", smoother(stage("project", project(stitched))))
     rules = Rules(settings.classes, config.localize.top_k, config.localize.min_score, settings.threshold, config.localize.min_area)
+    if config.localize.boxes == "extent":
+        smooth = stage("delimit", delimit(smooth))
     smooth = select(smooth, recognizer.multilabel, rules)
     if config.localize.refine == "guided":
         smooth = stage("refine", refine(smooth))

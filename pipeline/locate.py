@@ -20,6 +20,8 @@ PERCENTILE = 99.9
 """Of a map's cells: its strongest few, so that a small actor is not lost."""
 RISE, FALL = 0.5, 30.0
 """Seconds in which the scale follows stronger and weaker evidence."""
+NEAR = 0.13
+"""Half the window in which what moves belongs to a class's evidence, as a share of the longer side."""
 LEAST_SCALE = 1.0
 """Logits: evidence weaker than this is never shown as full."""
 
@@ -33,7 +35,7 @@ class Rules:
     top_k: int = 3
     min_score: float = 0.1
     threshold: float = 0.5
-    """Saliency at which a box begins."""
+    """Extent, or without one saliency, at which a box begins."""
     min_area: float = 0.001
     """Least area of a box as a share of the picture."""
 
@@ -71,8 +73,8 @@ def locate(activations: Iterable[FrameActivation], labels: Sequence[str], multil
         actions = []
         for class_id in shown:
             row = rows.get(class_id)
-            saliency = None if row is None else np.clip(activation.maps[row] / unit, 0, 1)
-            actions.append(_action(activation, class_id, labels[class_id], float(scores[class_id]), saliency, unit, rules))
+            cam = None if row is None else activation.maps[row]
+            actions.append(_action(activation, class_id, labels[class_id], float(scores[class_id]), cam, unit, rules))
         yield Localization(activation.frame, tuple(actions))
 
 
@@ -112,20 +114,44 @@ class _RunningScale:
 
 
 def _action(
-    activation: FrameActivation, class_id: int, label: str, score: float, saliency: F32 | None, unit: float, rules: Rules
+    activation: FrameActivation, class_id: int, label: str, score: float, cam: F32 | None, unit: float, rules: Rules
 ) -> Action:
     picture, grid = activation.frame.picture, activation.grid
     peak: tuple[float, float] | None = None
     boxes: tuple[Box, ...] = ()
-    if saliency is not None and saliency.max(initial=0) > 0:
-        peak = _peak(saliency, grid, picture.width, picture.height)
-        boxes = find_boxes(saliency, grid, (picture.width, picture.height), rules.threshold, rules.min_area, score)
-    return Action(class_id, label, score, float(activation.logits[class_id]), saliency, unit, grid, peak, boxes)
+    extent: F32 | None = None
+    saliency = None if cam is None else np.clip(cam / unit, 0, 1)
+    if cam is not None and saliency is not None and saliency.max(initial=0) > 0:
+        size = picture.width, picture.height
+        peak = _peak(cam, grid, *size)
+        if activation.extent is None:
+            boxes = find_boxes(saliency, grid, size, rules.threshold, rules.min_area, score)
+        else:
+            extent = _of_class(activation.extent, saliency)
+            boxes = find_boxes(extent, tiling(extent, size), size, rules.threshold, rules.min_area, score)
+    return Action(class_id, label, score, float(activation.logits[class_id]), saliency, unit, grid, peak, boxes, extent)
 
 
-def _peak(saliency: F32, grid: Grid, width: int, height: int) -> tuple[float, float]:
-    """(x, y) of the strongest cell; the middle one of those that saturate."""
-    rows, columns = np.nonzero(saliency == saliency.max())
+def _of_class(extent: F32, saliency: F32) -> F32:
+    """What of the extent belongs to a class: that near its evidence."""
+    height, width = extent.shape
+    near = cv2.resize(saliency, (width, height), interpolation=cv2.INTER_AREA)
+    side = 2 * max(1, round(NEAR * max(height, width))) + 1
+    for _ in range(2):  # about a Gaussian
+        near = cv2.blur(near, (side, side), borderType=cv2.BORDER_CONSTANT)
+    product = extent * np.sqrt(np.maximum(near, 0))
+    return np.asarray(product / max(float(product.max()), 1e-9), np.float32)
+
+
+def tiling(cells: F32, picture: tuple[int, int]) -> Grid:
+    """The grid of cells [h, w] that tile a picture of (width, height)."""
+    jump = picture[1] / cells.shape[0], picture[0] / cells.shape[1]
+    return Grid(((jump[0] - 1) / 2, (jump[1] - 1) / 2), jump)
+
+
+def _peak(cam: F32, grid: Grid, width: int, height: int) -> tuple[float, float]:
+    """(x, y) of the strongest cell, also where the saliency is full in many; the middle one of equals."""
+    rows, columns = np.nonzero(cam == cam.max())
     middle = np.argmin((rows - rows.mean()) ** 2 + (columns - columns.mean()) ** 2)
     y, x = (grid.start[i] + grid.jump[i] * int(at[middle]) for i, at in enumerate((rows, columns)))
     return min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0)
@@ -137,7 +163,7 @@ def find_boxes(
     """Boxes around all connected components (8 neighbours) of cells at or above the threshold, strongest first.
 
     Args:
-        saliency: [h, w] in [0, 1].
+        saliency: [h, w] in [0, 1], or an extent.
         grid: where its cells lie.
         picture: (width, height) in pixels.
         threshold: saliency at which a box begins.

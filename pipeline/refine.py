@@ -10,18 +10,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 
-import cv2
 import numpy as np
 
+from pipeline.guided import guided
 from pipeline.shrink import shrink_plane
-from pipeline.structures import F32, FrameActivation, Grid
+from pipeline.structures import FrameActivation, Grid
 
 LONG_SIDE = 214
 """Cells along the picture's longer side after refinement."""
-REACH = 0.08
-"""Half the filter's window, as a share of the longer side: smaller leaves evidence beside the actor, larger joins neighbours."""
-EPSILON = 0.001
-"""Variance of luma (in [0, 1]) under which the picture counts as flat."""
 
 
 def refine(activations: Iterable[FrameActivation]) -> Iterator[FrameActivation]:
@@ -37,38 +33,3 @@ def refine(activations: Iterable[FrameActivation]) -> Iterator[FrameActivation]:
         maps = guided(luma, activation.maps)
         jump = (picture.height / size[1], picture.width / size[0])
         yield dataclasses.replace(activation, maps=maps, grid=Grid(((jump[0] - 1) / 2, (jump[1] - 1) / 2), jump))
-
-
-def guided(guide: F32, maps: F32, reach: float = REACH, epsilon: float = EPSILON) -> F32:
-    """The fast guided filter (He, Sun: Fast Guided Filter, arXiv 1505.00996): locally, maps become linear functions of the guide.
-
-    The coefficients are found at the size of the maps and applied at that of the guide.
-
-    Args:
-        guide: [H, W] in [0, 1].
-        maps: [S, h, w], any unit.
-        reach: half the window, as a share of the longer side.
-        epsilon: variance of the guide under which it is ignored.
-
-    Returns:
-        [S, H, W]
-    """
-    height, width = maps.shape[1:]
-    side = 2 * max(1, round(reach * max(height, width))) + 1
-    values = np.ascontiguousarray(maps.transpose(1, 2, 0))
-    coarse = shrunk(guide, (width, height))[..., None]
-
-    def mean(x: F32) -> F32:
-        return np.asarray(cv2.blur(x, (side, side), borderType=cv2.BORDER_REFLECT), np.float32).reshape(x.shape)
-
-    guide_mean, values_mean = mean(coarse), mean(values)
-    slope = (mean(coarse * values) - guide_mean * values_mean) / (mean(coarse * coarse) - guide_mean**2 + np.float32(epsilon))
-    both = mean(np.concatenate([slope, values_mean - slope * guide_mean], axis=-1))
-    fine = np.asarray(cv2.resize(both, guide.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
-    slope, offset = fine[..., : len(maps)], fine[..., len(maps) :]
-    return np.ascontiguousarray((slope * guide[..., None] + offset).transpose(2, 0, 1))
-
-
-def shrunk(guide: F32, size: tuple[int, int]) -> F32:
-    """The guide at (width, height), which is not larger than it."""
-    return np.asarray(cv2.resize(guide, size, interpolation=cv2.INTER_AREA), np.float32)

@@ -180,6 +180,9 @@ class FrameActivation:
     maps: F32
     """Signed activation maps [S, h, w] in logits."""
     grid: Grid
+    extent: F32 | None = None
+    """How much anything is there that moves or is evidence, of whatever class, on cells that tile the picture [h', w'] in [0, 1],
+    relative to the most on this frame (set by `delimit`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,7 @@ class Box:
     xyxy: tuple[float, float, float, float]
     """Left, top, right, bottom in pixels; half-open and inside the picture."""
     score: float
-    """Largest saliency inside times the action's score, in [0, 1]."""
+    """Largest value inside of the map that it was cut from, times the action's score, in [0, 1]."""
     track: int | None = None
     """Id of the tube it belongs to (set by `link`)."""
 
@@ -211,6 +214,9 @@ class Action:
     peak: tuple[float, float] | None
     """(x, y) of the strongest evidence in pixels; None where there is none."""
     boxes: tuple[Box, ...]
+    extent: F32 | None = None
+    """What boxes are cut from: where those who do it are, on cells that tile the picture [h', w'] in [0, 1], relative to the most
+    on this frame; None: the saliency."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ HOUSE = ROOT / "pipeline"
 FILES = sorted(HOUSE.rglob("*.py"))
 
 NOUNS = {"structures", "errors"}
-PURE = {"shrink"}
+PURE = {"shrink", "guided"}
 """Functions of pictures that several stages share."""
 STAGES = {
-    "sample", "windows", "recognize", "stitch", "project", "smooth", "refine", "locate", "link",
-    "sources", "models", "cams", "sinks", "overlay", "prefetch", "meter", "shrink",
+    "sample", "windows", "recognize", "stitch", "project", "smooth", "delimit", "refine", "locate", "link",
+    "sources", "models", "cams", "sinks", "overlay", "prefetch", "meter", "shrink", "guided",
 }  # fmt: skip
 BESIDE = {
     "truth": NOUNS,

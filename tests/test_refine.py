@@ -4,7 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from pipeline.refine import guided, refine
+from pipeline.guided import guided
+from pipeline.refine import refine
 from tests.make import activation, frames, picture
 
 

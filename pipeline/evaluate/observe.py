@@ -144,7 +144,7 @@ class Watch:
 
 def spot_of(action: Action | None) -> Spot:
     """What an action says of where."""
-    return Spot(None, None) if action is None else Spot(action.saliency, action.peak)
+    return Spot(None, None) if action is None else Spot(action.saliency, action.peak, action.extent)
 
 
 def run(video: Path, truth: Truth, network: Network, watch: Watch, on_frame: Callable[[Localization], None]) -> None:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from pipeline.evaluate.metrics.places import Bool, best_iou, cover, distance, energy
 from pipeline.evaluate.metrics.steady import Flicker
-from pipeline.locate import find_boxes
-from pipeline.structures import F32, Grid
+from pipeline.locate import find_boxes, tiling
+from pipeline.structures import F32
 from pipeline.truth import NONE, Truth
 
 
@@ -38,6 +38,8 @@ class Spot:
     """[h, w] in [0, 1] on cells that tile the picture; None: there is only a peak, or no evidence."""
     peak: tuple[float, float] | None
     """(x, y) in pixels."""
+    extent: F32 | None = None
+    """What boxes are cut from, likewise; None: the saliency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +92,13 @@ class Tally:
         inside, ious = 0.0, [0.0] * len(self.thresholds)
         if spot.saliency is not None:
             inside = energy(spot.saliency, cover(target.mask, spot.saliency.shape))
-            ious = [best_iou(self._boxes(spot.saliency, (width, height), t), target.boxes) for t in self.thresholds]
+            cells = spot.saliency if spot.extent is None else spot.extent
+            ious = [best_iou(self._boxes(cells, (width, height), t), target.boxes) for t in self.thresholds]
             self.flicker.add(target.frame, target.class_id, spot.saliency)
         self.rows.append((target.frame, target.duel, distance(target.mask, spot.peak), inside, area, *ious))
 
-    def _boxes(self, saliency: F32, picture: tuple[int, int], threshold: float) -> F32:
-        jump = picture[1] / saliency.shape[0], picture[0] / saliency.shape[1]
-        grid = Grid(((jump[0] - 1) / 2, (jump[1] - 1) / 2), jump)
-        found = find_boxes(saliency, grid, picture, threshold, self.min_area, 1.0)
+    def _boxes(self, cells: F32, picture: tuple[int, int], threshold: float) -> F32:
+        found = find_boxes(cells, tiling(cells, picture), picture, threshold, self.min_area, 1.0)
         return np.array([box.xyxy for box in found], np.float32).reshape(-1, 4)
 
     def places(self) -> Places:

@@ -44,7 +44,7 @@ class Metadata(BaseModel):
     frame_rate: float | None = Field(gt=0)
     multilabel: bool
     threshold: float | None = Field(default=None, gt=0, lt=1)
-    """Saliency from which boxes are cut; None: not calibrated."""
+    """Share of the most extent from which boxes are cut; None: not calibrated."""
     metrics: dict[str, Any] = {}
     licence: str = ""
     source: str = ""

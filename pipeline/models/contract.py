@@ -70,7 +70,7 @@ class Recognizer(Protocol):
     std: Triple
     """Normalisation of RGB in [0, 1]."""
     threshold: float | None
-    """Saliency from which boxes are cut, calibrated with the checkpoint; None: not calibrated."""
+    """Share of the most extent from which boxes are cut, calibrated with the checkpoint; None: not calibrated."""
     geometry: Geometry
 
     def features(self, clips: Tensor, keep: tuple[int, int] | None = None) -> Features:
