@@ -1,6 +1,6 @@
 """READ FIRST. The whole program on one page: stages chained into a flow, owned in one place, closed together.
 
-    source -> sample -> windows | recognize -> stitch | project -> smooth -> refine -> locate -> link -> sinks
+    source -> sample -> windows | recognize -> stitch | project -> smooth -> delimit -> refine -> locate -> link -> sinks
 
 Each `|` is a `prefetch`: the only threads. The three lanes are decoding, the network, and everything that ends in a picture.
 """

@@ -99,11 +99,20 @@ def test_macro_f1_is_over_the_classes_that_occur():
     assert np.isnan(macro_f1([flags("x")], [flags(".")]))
 
 
-def test_false_signal_counts_frames_in_which_nobody_does_anything():
-    true = [flags("..", "..", "x.", "x.")]
-    found = [flags("..", "xx", ".x", "..")]
-    assert false_signal(found, true) == 0.25
-    assert idle(true) == 0.5
+def test_idle_frames_are_half_a_second_away_from_any_action():
+    times = np.arange(12) * 0.2
+    true = np.zeros((12, 2), bool)
+    true[5, 1] = True  # at 1.0 s
+    assert np.flatnonzero(idle(times, true)).tolist() == [0, 1, 2, 8, 9, 10, 11]
+    assert idle(times, np.zeros((12, 2), bool)).all()
+    assert not idle(times, np.ones((12, 2), bool)).any()
+
+
+def test_false_signal_is_the_share_of_idle_frames_with_a_class():
+    found = [flags("..", "xx", ".x", ".."), flags("x.")]
+    still = [np.array([True, True, False, True]), np.array([False])]
+    assert false_signal(found, still) == pytest.approx(1 / 3)
+    assert np.isnan(false_signal(found, [np.zeros(4, bool), np.zeros(1, bool)]))
 
 
 def test_temporal_iou_is_over_classes_present_in_videos():

@@ -27,7 +27,7 @@ from pipeline.models import checkpoint
 from pipeline.structures import F32
 
 PRICES = (0.0, *np.geomspace(0.1, 1000, 41))
-"""What a falsely signalled share of frames costs, in F1: the first that keeps false signals rare is taken."""
+"""What a falsely signalled share of the idle frames costs, in F1: the first that keeps false signals rare is taken."""
 SCALES = np.geomspace(0.1, 10, 101)
 
 
@@ -49,17 +49,17 @@ def calibrate_scores(videos: Sequence[Scores]) -> tuple[F32, F32]:
     """The scale and bias [C] of the logits that make 0.5 the best score to say yes at.
 
     Every class gets the cut of its logits with the best frame F1, at the lowest price of false signals that keeps them under 1.5 %
-    of all frames. One scale for all classes then makes the scores as likely as possible.
+    of the idle frames. One scale for all classes then makes the scores as likely as possible.
 
     Args:
         videos: logits and truth of multi-label validation videos.
     """
     logits = np.concatenate([video.logits for video in videos]).astype(np.float64)
-    true = np.concatenate([video.true for video in videos])
+    true, still = np.concatenate([video.true for video in videos]), np.concatenate([video.idle for video in videos])
     cuts = np.zeros(logits.shape[1])
     for price in PRICES:
-        cuts = _cuts(logits, true, price)
-        if false_signal([logits >= cuts], [true]) <= MOST_FALSE:
+        cuts = _cuts(logits, true, still, price)
+        if not false_signal([logits >= cuts], [still]) > MOST_FALSE:
             break
     centred = logits - cuts
     losses = [np.logaddexp(0, np.where(true, -1, 1) * scale * centred).mean() for scale in SCALES]
@@ -67,18 +67,18 @@ def calibrate_scores(videos: Sequence[Scores]) -> tuple[F32, F32]:
     return scale.astype(np.float32), (-scale * cuts).astype(np.float32)
 
 
-def _cuts(logits: np.ndarray, true: np.ndarray, price: float) -> np.ndarray:
+def _cuts(logits: np.ndarray, true: np.ndarray, still: np.ndarray, price: float) -> np.ndarray:
     """The best cut of every class [C]; classes that never occur take the middle one of the others."""
-    idle, occurs = np.asarray(~true.any(axis=1)), np.asarray(true.any(axis=0))
-    cuts = np.array([_cut(logits[:, c], true[:, c], idle, price) if occurs[c] else np.nan for c in range(len(occurs))])
+    occurs = np.asarray(true.any(axis=0))
+    cuts = np.array([_cut(logits[:, c], true[:, c], still, price) if occurs[c] else np.nan for c in range(len(occurs))])
     return np.where(occurs, cuts, np.median(cuts[occurs]) if occurs.any() else 0.0)
 
 
-def _cut(logits: np.ndarray, true: np.ndarray, idle: np.ndarray, price: float) -> float:
+def _cut(logits: np.ndarray, true: np.ndarray, still: np.ndarray, price: float) -> float:
     """The logit, midway between two that occur, with the best F1 less the price of idle frames above it."""
     order = np.argsort(-logits, kind="stable")
     values = logits[order]
-    hits, wrong = np.cumsum(true[order]), np.cumsum(idle[order]) / len(logits)
+    hits, wrong = np.cumsum(true[order]), np.cumsum(still[order]) / max(1, int(still.sum()))
     worth = 2 * hits / (np.arange(1, len(values) + 1) + true.sum()) - price * wrong
     worth[:-1][np.diff(values) == 0] = -np.inf
     best = int(worth.argmax())

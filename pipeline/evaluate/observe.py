@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.config import Config
 from pipeline.errors import ConfigError, InputError, ModelError
 from pipeline.evaluate.baselines import Look
+from pipeline.evaluate.metrics.frames import idle
 from pipeline.evaluate.metrics.places import Bool
 from pipeline.evaluate.tally import Places, Spot, Tally, targets
 from pipeline.flow import localize
@@ -36,6 +37,19 @@ class Scores:
     scores: F32
     """[T, C] in [0, 1]."""
     segments: tuple[Segment, ...]
+
+    @property
+    def idle(self) -> Bool:
+        """Frames on which nobody does anything, nor nearly [T]."""
+        return idle(self.times, self.true)
+
+    @property
+    def reported(self) -> Bool:
+        """Which classes are in a segment, by frame [T, C]."""
+        found = np.zeros_like(self.true)
+        for segment in self.segments:
+            found[:, segment.class_id] |= (self.times >= segment.start) & (self.times < segment.end)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

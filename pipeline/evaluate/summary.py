@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.evaluate.metrics.frames import false_signal, idle, lag, macro_f1, temporal_iou
+from pipeline.evaluate.metrics.frames import false_signal, lag, macro_f1, temporal_iou
 from pipeline.evaluate.metrics.places import TOLERANCE, box_accuracy, over_videos
 from pipeline.evaluate.metrics.segments import spans, temporal_map
 from pipeline.evaluate.metrics.windows import mean_average_precision, pooled, top1, windows
@@ -17,9 +17,9 @@ METRICS: dict[str, str] = {
     "map": "average precision of such windows, mean over classes",
     "frame_f1": "F1 of 'active on this frame', mean over classes that occur",
     "temporal_map": "average precision of segments at overlaps .3 to .7",
-    "temporal_iou": "overlap of active frames with the true ones",
-    "false_signal": "share of frames that report a class while nobody performs any",
-    "idle_frames": "share of frames in which nobody performs any class",
+    "temporal_iou": "overlap of the frames in a class's segments with the true ones",
+    "false_signal": "share of idle frames on which a class is active; idle: half a second away from any action",
+    "idle_frames": "share of frames that are idle",
     "lag": "seconds by which scores trail the truth, median over classes and videos",
     "pointing": "the map's peak lies on who performs the class",
     "pointing_15px": "the same, within 15 pixels",
@@ -46,6 +46,7 @@ def summarize(videos: Sequence[Observation], score: float) -> dict[str, float]:
 
 def _what_and_when(videos: Sequence[Scores], score: float) -> dict[str, float]:
     true = [video.true for video in videos]
+    still = [video.idle for video in videos]
     found = [video.scores >= score for video in videos]
     logits, share = pooled([windows(video.times, video.logits, video.true) for video in videos])
     truths = [[spans(video.times, video.true[:, c]) for c in range(video.true.shape[1])] for video in videos]
@@ -56,9 +57,9 @@ def _what_and_when(videos: Sequence[Scores], score: float) -> dict[str, float]:
         "map": mean_average_precision(logits, share),
         "frame_f1": macro_f1(found, true),
         "temporal_map": temporal_map([video.segments for video in videos], truths),
-        "temporal_iou": temporal_iou(found, true),
-        "false_signal": false_signal(found, true),
-        "idle_frames": idle(true),
+        "temporal_iou": temporal_iou([video.reported for video in videos], true),
+        "false_signal": false_signal(found, still),
+        "idle_frames": float(np.concatenate(still).mean()),
         "lag": float(np.median(known)) if known else float("nan"),
     }
 

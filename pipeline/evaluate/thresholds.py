@@ -15,7 +15,7 @@ from pipeline.evaluate.tally import Places
 BOX_CANDIDATES = tuple(round(0.05 * step, 2) for step in range(1, 20))
 SCORE_CANDIDATES = tuple(round(0.02 * step, 2) for step in range(1, 50))
 MOST_FALSE = 0.015
-"""Share of frames that may signal an action where there is none."""
+"""Share of idle frames that may signal an action."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,11 @@ class Cut:
 
 def choose_score(videos: Sequence[Scores]) -> float:
     """The score with the best frame F1 among those that signal nothing falsely too often; the highest where all do."""
-    true = [video.true for video in videos]
+    true, still = [video.true for video in videos], [video.idle for video in videos]
 
     def worth(score: float) -> tuple[bool, float]:
         found = [video.scores >= score for video in videos]
-        return false_signal(found, true) <= MOST_FALSE, macro_f1(found, true)
+        return not false_signal(found, still) > MOST_FALSE, macro_f1(found, true)
 
     best = max(SCORE_CANDIDATES, key=worth)
     return best if worth(best)[0] else SCORE_CANDIDATES[-1]

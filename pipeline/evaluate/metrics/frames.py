@@ -12,6 +12,8 @@ from pipeline.structures import F32
 Bool = NDArray[np.bool_]
 F64 = NDArray[np.float64]
 
+AWAY = 0.5
+"""Seconds around an action in which a signal is early or late rather than false: `temporal_iou` measures that."""
 LONGEST_LAG = 1.0
 """Seconds by which scores are shifted to find their lag."""
 
@@ -31,15 +33,33 @@ def macro_f1(found: Sequence[Bool], true: Sequence[Bool]) -> float:
     return float(f1[occurs].mean())
 
 
-def false_signal(found: Sequence[Bool], true: Sequence[Bool]) -> float:
-    """The share of all frames in which nobody performs any class, and yet some class is active."""
-    f, t = np.concatenate(found), np.concatenate(true)
-    return float((f.any(axis=1) & ~t.any(axis=1)).mean())
+def idle(times: F64, true: Bool) -> Bool:
+    """Frames on which nobody performs any class, nor did or will within `AWAY`: whether an action has ended there is no question.
+
+    Args:
+        times: of the frames in seconds, ascending [T].
+        true: active by the truth [T, C].
+
+    Returns:
+        [T]
+    """
+    busy = times[true.any(axis=1)]
+    if not len(busy):
+        return np.ones(len(times), bool)
+    after = np.clip(np.searchsorted(busy, times), 0, len(busy) - 1)
+    nearest = np.minimum(np.abs(busy[after] - times), np.abs(busy[np.maximum(after - 1, 0)] - times))
+    return np.asarray(nearest > AWAY)
 
 
-def idle(true: Sequence[Bool]) -> float:
-    """The share of all frames in which nobody performs any class."""
-    return float((~np.concatenate(true).any(axis=1)).mean())
+def false_signal(found: Sequence[Bool], still: Sequence[Bool]) -> float:
+    """The share of idle frames on which some class is active by the scores; NaN where there are no idle frames.
+
+    Args:
+        found: active by the scores, [T, C] each.
+        still: idle by the truth, [T] each.
+    """
+    said, where = np.asarray(np.concatenate(found).any(axis=1)), np.concatenate(still)
+    return float(said[where].mean()) if where.any() else float("nan")
 
 
 def temporal_iou(found: Sequence[Bool], true: Sequence[Bool]) -> float:
