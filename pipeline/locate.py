@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,11 @@ PERCENTILE = 99.9
 """Of a map's cells: its strongest few, so that a small actor is not lost."""
 RISE, FALL = 0.5, 30.0
 """Seconds in which the scale follows stronger and weaker evidence."""
+RANGE = 4.0
+"""A class's scale is its own, as classes differ in how large their evidence is, but not smaller than that of the best action by
+more than this: weak evidence stays faint."""
+HELD = 0.3
+"""Share of a class's strongest evidence on a frame that a box must hold: other things move, too."""
 NEAR = 0.13
 """Half the window in which what moves belongs to a class's evidence, as a share of the longer side."""
 LEAST_SCALE = 1.0
@@ -63,17 +69,20 @@ def locate(activations: Iterable[FrameActivation], labels: Sequence[str], multil
         multilabel: scores are sigmoids of the logits, not their softmax.
         rules: what is reported.
     """
-    scale = _RunningScale()
+    overall = _RunningScale()
+    scales: defaultdict[int, _RunningScale] = defaultdict(_RunningScale)
     for activation in activations:
         scores = _scores(activation.logits, multilabel)
         shown = _shown(scores, rules)
         rows = {int(c): row for row, c in enumerate(activation.classes)}
         best_map = next((activation.maps[rows[c]] for c in shown if c in rows), None)
-        unit = scale.follow(best_map, activation.frame.time)
+        time = activation.frame.time
+        least = overall.follow(best_map, time) / RANGE
         actions = []
         for class_id in shown:
             row = rows.get(class_id)
             cam = None if row is None else activation.maps[row]
+            unit = max(scales[class_id].follow(cam, time), least)
             actions.append(_action(activation, class_id, labels[class_id], float(scores[class_id]), cam, unit, rules))
         yield Localization(activation.frame, tuple(actions))
 
@@ -94,14 +103,14 @@ def _scores(logits: F32, multilabel: bool) -> F32:
 
 
 class _RunningScale:
-    """A high percentile of the evidence of the best action, followed fast upwards and slowly downwards."""
+    """A high percentile of evidence, followed fast upwards and slowly downwards."""
 
     def __init__(self) -> None:
         self._value: float | None = None
         self._time = 0.0
 
     def follow(self, cam: F32 | None, time: float) -> float:
-        """The scale in logits at `time`, having seen this frame's best map [h, w] (None: no action)."""
+        """The scale in logits at `time`, having seen this frame's map [h, w] (None: there is none)."""
         elapsed, self._time = max(0.0, time - self._time), time
         if cam is not None:
             rank = int((cam.size - 1) * PERCENTILE / 100)
@@ -128,8 +137,17 @@ def _action(
             boxes = find_boxes(saliency, grid, size, rules.threshold, rules.min_area, score)
         else:
             extent = _of_class(activation.extent, saliency)
-            boxes = find_boxes(extent, tiling(extent, size), size, rules.threshold, rules.min_area, score)
+            found = find_boxes(extent, tiling(extent, size), size, rules.threshold, rules.min_area, score)
+            boxes = tuple(box for box in found if _holds(box, cam, grid))
     return Action(class_id, label, score, float(activation.logits[class_id]), saliency, unit, grid, peak, boxes, extent)
+
+
+def _holds(box: Box, cam: F32, grid: Grid) -> bool:
+    """Whether there is much of a class's evidence in a box."""
+    left, top, right, bottom = box.xyxy
+    rows, columns = (grid.start[axis] + grid.jump[axis] * np.arange(cam.shape[axis]) for axis in (0, 1))
+    inside = cam[np.ix_((rows >= top) & (rows < bottom), (columns >= left) & (columns < right))]
+    return bool(inside.max(initial=0) >= HELD * cam.max())
 
 
 def _of_class(extent: F32, saliency: F32) -> F32:

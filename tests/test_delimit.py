@@ -94,3 +94,11 @@ def test_the_peak_is_exact_where_the_saliency_is_full():
     *_, last = locate([one] * 2, ["a"], True, Rules())
     x, y = last.actions[0].peak
     assert (x, y) == (90 * 2 + 0.5, 7 * 2 + 0.5)
+
+
+def test_what_moves_without_evidence_is_in_no_box():
+    hand = blob(19, 22)
+    items = list(delimit(scenes(12, [(20, 40), (60, 40)], hand[None])))
+    *_, last = locate(items, ["wave"], True, Rules(threshold=0.05))
+    centres = [(box.xyxy[0] + box.xyxy[2]) / 2 for box in last.actions[0].boxes]
+    assert centres and all(centre < 60 for centre in centres)

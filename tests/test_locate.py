@@ -110,3 +110,11 @@ def test_maps_that_nobody_will_see_are_dropped_first_and_change_nothing():
         assert [(a.class_id, a.score, a.peak, a.boxes) for a in one.actions] == [
             (a.class_id, a.score, a.peak, a.boxes) for a in other.actions
         ]
+
+
+def test_every_class_has_a_scale_of_its_own_within_a_range_of_the_best():
+    strong, weak, faint = blob(20, 30, level=100.0), blob(80, 30, level=40.0), blob(80, 30, level=5.0)
+    (one,) = run([([strong, weak, faint], [3.0, 2.0, 1.0], [0, 1, 2])], multilabel=True)
+    assert [action.scale for action in one.actions] == pytest.approx([100, 40, 25])
+    assert one.actions[1].saliency.max() == pytest.approx(1)
+    assert one.actions[2].saliency.max() == pytest.approx(0.2)

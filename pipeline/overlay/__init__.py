@@ -21,6 +21,8 @@ LEVELS = (0.25, 0.5, 0.75)
 
 FURTHER = 2
 """Actions beside the best that get a line: more would be clutter."""
+SURE = 0.5
+"""Score from which an action is drawn like the best one."""
 
 NOWHERE: Rect = (0, 0, 0, 0)
 
@@ -86,7 +88,8 @@ class Overlay:
             copy(source, view)
         colors = palette(source.matrix, source.full_range)
         self._evidence(view, localization.actions, timeline, colors)
-        shown = localization.actions if self._style == "boxes" else localization.actions[:1]
+        shown = localization.actions if self._style == "boxes" else tuple(filter(_is_sure, localization.actions))
+        shown = shown or localization.actions[:1]
         self._boxes(view, shown, timeline, colors)
         timeline.draw(view, colors)
         taken = [self._list(view, localization.actions, timeline, colors)]
@@ -95,14 +98,14 @@ class Overlay:
         self._tags(view, shown, timeline, colors, taken)
 
     def _evidence(self, view: Picture, actions: tuple[Action, ...], timeline: Timeline, colors: Palette) -> None:
-        """The best action's heat or lines, and where the others have half their evidence."""
+        """The heat or lines of the best action and of all that are sure, and where others have half their evidence."""
         if self._style == "boxes":
             return
         for rank, action in reversed(list(enumerate(actions))):
             if action.saliency is None or rank > (FURTHER if self._roomy else 0):
                 continue
             field, strength = Field(action, *self._picture), gate(action.score)
-            if rank:
+            if rank and not _is_sure(action):
                 lines(view, field.isolines(0.5), colors.color(timeline.color(action.class_id)), self._stroke, strength)
             elif self._style == "contour":
                 for level in LEVELS:
@@ -183,6 +186,11 @@ class Overlay:
         ring: F32 = (np.stack([np.cos(turn), np.sin(turn)], axis=1) * radius + peak).astype(np.float32)[None]
         lines(view, ring, colors.color(BLACK), self._stroke + 2, 0.6)
         lines(view, ring, colors.color(WHITE), self._stroke)
+
+
+def _is_sure(action: Action) -> bool:
+    """Whether it happens rather than not; several do at once where scores are sigmoids."""
+    return action.score >= SURE
 
 
 def _tag_text(action: Action, box: Box) -> str:
