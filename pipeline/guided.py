@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.structures import F32
 
-REACH = 0.08
+REACH = 0.07
 """Half the filter's window, as a share of the longer side: smaller leaves evidence beside the actor, larger joins neighbours."""
 EPSILON = 0.001
 """Variance of luma (in [0, 1]) under which the picture counts as flat."""

@@ -207,7 +207,7 @@ def test_bundled_weights_are_loaded_with_the_names_of_their_classes(bundled: Pat
         assert (loaded.name, loaded.weights, loaded.classes) == ("figures", "bundled", ("hop", "skip"))
         assert loaded.sha256 == read(bundled)[2] and loaded.threshold == 0.3 and loaded.multilabel
         with torch.no_grad():
-            assert torch.equal(loaded.features(video(4)).maps, net.eval().features(video(4)))
+            assert torch.equal(loaded.features(video(4)).maps, FAMILY.features(net.eval(), video(4)).maps)
     card = catalog()[0]
     assert card.cached and card.path == bundled and card.size_mb == bundled.stat().st_size / 1e6
 
@@ -219,7 +219,7 @@ def test_a_checkpoint_of_it_loads_by_its_file_name(tmp_path: Path) -> None:
     for loaded in (load(str(tmp_path / "mine.safetensors")), load("figures", str(tmp_path / "mine.safetensors"))):
         assert loaded.name == "figures" and loaded.weights == "mine.safetensors" and loaded.size == 112
         with torch.no_grad():
-            torch.testing.assert_close(loaded.features(video(4)).maps, net.eval().features(video(4)))
+            torch.testing.assert_close(loaded.features(video(4)).maps, FAMILY.features(net.eval(), video(4)).maps)
 
 
 def test_other_names_of_weights_are_refused(bundled: Path) -> None:
@@ -241,3 +241,11 @@ def test_the_weights_that_come_with_camreel_fit_what_the_table_says() -> None:
     assert len(net.classes) == len(blank.classes)
     assert (net.mean, net.std, net.clip_len, net.frame_rate) == (blank.mean, blank.std, blank.clip_len, blank.frame_rate)
     assert net.multilabel and FAMILY.bundle.path.stat().st_size < 10_000_000
+
+
+def test_the_first_and_last_pictures_are_held_at_the_ends_of_the_video() -> None:
+    net = fresh(3, seed=5).eval()
+    x = video(12)
+    longer = torch.cat([x[:, :, :1].expand(-1, -1, 7, -1, -1), x, x[:, :, -1:].expand(-1, -1, 7, -1, -1)], dim=2)
+    with torch.no_grad():
+        torch.testing.assert_close(FAMILY.features(net, longer).maps[:, :, 7:-7], FAMILY.features(net, x).maps)

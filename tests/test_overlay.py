@@ -376,3 +376,24 @@ def test_classes_keep_their_colours_apart() -> None:
     timeline.add(0.1, (scored(15, 0.9), scored(5, 0.5), scored(25, 0.3)))
     assert timeline.color(5) == before == CLASS_COLORS[5]
     assert len({timeline.color(c) for c in (5, 15, 25)}) == 3
+
+
+def test_every_sure_action_is_drawn_with_heat_and_box():
+    """Two people do two things at once: both are shown, a third that is unsure only by a line."""
+    picture = noise(320, 240, seed=3)
+
+    def acting(class_id: int, column: int, score: float) -> Action:
+        saliency = np.zeros((15, 20), np.float32)
+        saliency[5:9, column : column + 3] = 1
+        return action(saliency, tiling(320, 240, 15, 20), class_id=class_id, label=str(class_id), score=score)
+
+    out = drawn(Overlay(320, 240), localization(picture, acting(0, 1, 0.9), acting(1, 9, 0.8), acting(2, 15, 0.3)))
+
+    def changed(column: int) -> float:
+        """Share of the pixels inside an evidence that are not as in the source."""
+        where = np.s_[90:136, 16 * column + 8 : 16 * column + 40]
+        return float((out.y[where] != picture.y[where]).mean())
+
+    assert changed(1) > 0.9
+    assert changed(9) > 0.9
+    assert changed(15) < 0.5

@@ -33,7 +33,7 @@ def luma_of(rgb: np.ndarray) -> np.ndarray:
 
 def test_there_is_one_of_each_kind_and_nothing_else():
     assert [re.sub(r"-\d+", "", name) for name in NAMES] == ["crowd", "moving", "pair", "sequence", "single"]
-    files = {"README.md", *(path.name for video in VIDEOS for path in (video, *truth_files(video)))}
+    files = {"README.md", "demo.jpg", *(path.name for video in VIDEOS for path in (video, *truth_files(video)))}
     assert {path.name for path in FOLDER.iterdir()} == files
     assert sum((FOLDER / name).stat().st_size for name in files) < 4_000_000
 

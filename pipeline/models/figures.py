@@ -169,11 +169,18 @@ def _build(name: str, classes: int) -> nn.Module:
 
 
 def _features(net: Any, x: Tensor) -> Features:
-    return Features(net.features(x))
+    return _trimmed(net, x, (0, x.shape[2]))
 
 
 def _trimmed(net: Any, x: Tensor, keep: tuple[int, int]) -> Features:
-    return Features(net.features(x, (keep[0] == 0, keep[1] == x.shape[2])))
+    """At the ends of the video the first and the last picture are held: zeros there look like actions that nobody does.
+
+    Training pads with zeros, which costs less; its windows are too long for the few samples at their ends to matter.
+    """
+    before, after = x[:, :, :1], x[:, :, -1:]
+    parts = [before.expand(-1, -1, MARGIN, -1, -1)] * (keep[0] == 0) + [x]
+    parts += [after.expand(-1, -1, MARGIN, -1, -1)] * (keep[1] == x.shape[2])
+    return Features(net.features(torch.cat(parts, dim=2), (False, False)))
 
 
 BUNDLE = Bundle(
