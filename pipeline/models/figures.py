@@ -139,9 +139,19 @@ class FiguresNet(nn.Module):
         return torch.cat([half if seen else torch.zeros_like(half) for half, seen in halves], dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalised RGB [B, 3, T, H, W] to logits [B, classes]."""
-        logits: Tensor = self.classifier(self.features(x).mean(dim=(2, 3, 4)))
+        """Normalised RGB [B, 3, T, H, W] of whole videos to logits [B, classes]."""
+        logits: Tensor = self.classifier(self.features(held(x, (True, True)), (False, False)).mean(dim=(2, 3, 4)))
         return logits
+
+
+def held(x: Tensor, ends: Ends) -> Tensor:
+    """A clip [B, 3, T, H, W] with its first and its last picture held for `MARGIN` samples at the ends of the video.
+
+    Zeros there look like actions that nobody does. Training pads with zeros all the same, which costs less; its windows are too long
+    for the few samples at their ends to matter.
+    """
+    first, last = (picture.expand(-1, -1, MARGIN, -1, -1) for picture in (x[:, :, :1], x[:, :, -1:]))
+    return torch.cat([first] * ends[0] + [x] + [last] * ends[1], dim=2)
 
 
 def fresh(classes: int, seed: int, inputs: Inputs = "both", bias: float = 0.0) -> FiguresNet:
@@ -173,14 +183,7 @@ def _features(net: Any, x: Tensor) -> Features:
 
 
 def _trimmed(net: Any, x: Tensor, keep: tuple[int, int]) -> Features:
-    """At the ends of the video the first and the last picture are held: zeros there look like actions that nobody does.
-
-    Training pads with zeros, which costs less; its windows are too long for the few samples at their ends to matter.
-    """
-    before, after = x[:, :, :1], x[:, :, -1:]
-    parts = [before.expand(-1, -1, MARGIN, -1, -1)] * (keep[0] == 0) + [x]
-    parts += [after.expand(-1, -1, MARGIN, -1, -1)] * (keep[1] == x.shape[2])
-    return Features(net.features(torch.cat(parts, dim=2), (False, False)))
+    return Features(net.features(held(x, (keep[0] == 0, keep[1] == x.shape[2])), (False, False)))
 
 
 BUNDLE = Bundle(
