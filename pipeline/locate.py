@@ -27,7 +27,9 @@ more than this: weak evidence stays faint."""
 HELD = 0.3
 """Share of a class's strongest evidence on a frame that a box must hold: other things move, too."""
 NEAR = 0.13
-"""Half the window in which what moves belongs to a class's evidence, as a share of the longer side."""
+"""Half the window in which what is there belongs to a class's evidence, as a share of the longer side."""
+FULL = 0.5
+"""Share of the most evidence in a window from which on all that is there belongs to the class."""
 LEAST_SCALE = 1.0
 """Logits: evidence weaker than this is never shown as full."""
 
@@ -157,7 +159,7 @@ def _of_class(extent: F32, saliency: F32) -> F32:
     side = 2 * max(1, round(NEAR * max(height, width))) + 1
     for _ in range(2):  # about a Gaussian
         near = cv2.blur(near, (side, side), borderType=cv2.BORDER_CONSTANT)
-    product = extent * np.sqrt(np.maximum(near, 0))
+    product = extent * np.clip(near / max(FULL * float(near.max()), 1e-9), 0, 1)
     return np.asarray(product / max(float(product.max()), 1e-9), np.float32)
 
 

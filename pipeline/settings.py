@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 TILE = 32
 """Valid samples per clip where clips tile the video. Measured with mc3_18: more saves nothing and takes memory, fewer wastes
 work."""
-THRESHOLD = 0.4
-"""Of boxes: best on DAVIS, and on validation videos of the action world."""
+THRESHOLDS = {"extent": 0.7, "evidence": 0.4}
+"""Of boxes: best on DAVIS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def settle(info: VideoInfo, recognizer: Recognizer, config: Config) -> Settings:
         maps=lambda network, features, classes: _maps(method, network, features, classes),
         grid=inputs[-1].grid(info.width, info.height, geometry.start[1:], geometry.jump[1:]),
         cells=map_cells(recognizer, backend, inputs[-1].shape),
-        threshold=config.localize.threshold or recognizer.threshold or THRESHOLD,
+        threshold=config.localize.threshold or _threshold(recognizer, config.localize.boxes),
         backend=backend,
         frames_per_step=math.ceil(stride * backend.batch * frames_per_sample) + 1,
     )
@@ -148,6 +148,11 @@ def _inputs(info: VideoInfo, recognizer: Recognizer, config: Config) -> tuple[In
         input_size(width, info.height, side, fixed=recognizer.fixed_size, smooth=recognizer.clip_len == 1, fill=fill)
         for side in dict.fromkeys((size, map_size))
     )
+
+
+def _threshold(recognizer: Recognizer, boxes: str) -> float:
+    """Of boxes where none is asked for; what comes with a checkpoint is for extents."""
+    return recognizer.threshold if recognizer.threshold and boxes == "extent" else THRESHOLDS[boxes]
 
 
 def _window(recognizer: Recognizer, config: Config) -> tuple[int, int]:

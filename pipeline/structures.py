@@ -181,8 +181,8 @@ class FrameActivation:
     """Signed activation maps [S, h, w] in logits."""
     grid: Grid
     extent: F32 | None = None
-    """How much anything is there that moves or is evidence, of whatever class, on cells that tile the picture [h', w'] in [0, 1],
-    relative to the most on this frame (set by `delimit`)."""
+    """How likely it is that anyone acts there, whatever it is, on cells that tile the picture [h', w'] in [0, 1] (set by
+    `delimit`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ HOUSE = ROOT / "pipeline"
 FILES = sorted(HOUSE.rglob("*.py"))
 
 NOUNS = {"structures", "errors"}
-PURE = {"shrink", "guided"}
-"""Functions of pictures that several stages share."""
+PURE = {"shrink", "guided", "optical_flow"}
+"""What several stages do with pictures."""
 STAGES = {
     "sample", "windows", "recognize", "stitch", "project", "smooth", "delimit", "refine", "locate", "link",
-    "sources", "models", "cams", "sinks", "overlay", "prefetch", "meter", "shrink", "guided",
+    "sources", "models", "cams", "sinks", "overlay", "prefetch", "meter", "shrink", "guided", "optical_flow",
 }  # fmt: skip
 BESIDE = {
     "truth": NOUNS,

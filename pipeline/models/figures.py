@@ -147,8 +147,8 @@ class FiguresNet(nn.Module):
 def held(x: Tensor, ends: Ends) -> Tensor:
     """A clip [B, 3, T, H, W] with its first and its last picture held for `MARGIN` samples at the ends of the video.
 
-    Zeros there look like actions that nobody does. Training pads with zeros all the same, which costs less; its windows are too long
-    for the few samples at their ends to matter.
+    Zeros there look like actions that nobody does. Training pads with zeros all the same, which costs less; its windows are too
+    long for the few samples at their ends to matter.
     """
     first, last = (picture.expand(-1, -1, MARGIN, -1, -1) for picture in (x[:, :, :1], x[:, :, -1:]))
     return torch.cat([first] * ends[0] + [x] + [last] * ends[1], dim=2)

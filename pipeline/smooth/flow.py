@@ -18,21 +18,13 @@ from collections.abc import Iterable, Iterator, Sequence
 import cv2
 import numpy as np
 
+from pipeline.optical_flow import CUT, OpticalFlow, agreement, small_luma
 from pipeline.shrink import shrink_plane
 from pipeline.smooth.gaussian import shared_rows
 from pipeline.structures import F32, U8, FrameActivation
 
-FLOW_SIDE = 214
-"""Long side of the pictures that flow is computed on, in pixels: measured best for accuracy per millisecond."""
-LEAST_SIDE = 64
-"""Short side likewise: below 8 pixels on its coarsest scale (an eighth of this) the search reads outside the picture and
-crashes."""
 REACH = 3.0
 """Time constants that the future is looked ahead."""
-GUARD = 12.0
-"""Luma levels of disagreement at which a pixel's past counts exp(-1)."""
-CUT = 0.35
-"""Scene cut where the mean guard falls below this."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -90,7 +82,7 @@ class Flow:
         self._tau = tau
         self._causal = causal
         self.lag = 0.0 if causal else 2 * REACH * tau
-        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        self._flow = OpticalFlow()
         self._mesh = np.empty((0, 0, 2), np.float32)
 
     def __call__(self, activations: Iterable[FrameActivation]) -> Iterator[FrameActivation]:
@@ -124,13 +116,11 @@ class Flow:
 
     def _link(self, origin: _Moment, target: _Moment) -> _Link | None:
         """How to carry a state from one moment to a neighbouring one; None: a scene cut."""
-        flow = self._dis.calc(target.luma, origin.luma, None)  # type: ignore[call-overload]  # the stubs want a buffer
+        flow = self._flow(target.luma, origin.luma)
         height, width = target.small.shape
         scale = np.array([width / flow.shape[1], height / flow.shape[0]], np.float32)
         source = cv2.resize(flow, (width, height), interpolation=cv2.INTER_AREA) * scale + self._grid(height, width)
-        warped = _warp(origin.small, source)
-        difference = cv2.blur(cv2.absdiff(warped, target.small), (3, 3))
-        guard = np.exp(-((difference / GUARD) ** 2))
+        guard = agreement(_warp(origin.small, source), target.small)
         if float(guard.mean()) < CUT:
             return None
         return source, guard * math.exp(-abs(target.activation.frame.time - origin.activation.frame.time) / self._tau)
@@ -191,10 +181,7 @@ def _result(moment: _Moment, state: _State) -> FrameActivation:
 
 
 def _moment(activation: FrameActivation) -> _Moment:
-    picture = activation.frame.picture
-    scale = min(1.0, FLOW_SIDE / max(picture.width, picture.height))
-    size = max(LEAST_SIDE, round(picture.width * scale)), max(LEAST_SIDE, round(picture.height * scale))
-    luma = shrink_plane(picture.y, *size)
+    luma = small_luma(activation.frame.picture)
     count, height, width = activation.maps.shape
     terms = np.ones((height, width, count + 1), np.float32)
     terms[..., :-1] = activation.maps.transpose(1, 2, 0)
