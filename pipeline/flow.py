@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 
@@ -34,10 +34,11 @@ from pipeline.sinks.video import VideoSink
 from pipeline.smooth import SMOOTHERS
 from pipeline.sources import Source, open_source
 from pipeline.stitch import stitch
-from pipeline.structures import Counts, Header, Localization, Summary, VideoInfo
+from pipeline.structures import Counts, FrameActivation, Header, Localization, Summary, VideoInfo
 from pipeline.windows import windows
 
 T = TypeVar("T")
+Stage = Callable[[str, Iterable[Any]], Iterator[Any]]
 
 CLIPS_AHEAD = 2
 
@@ -111,14 +112,21 @@ def chain(
     # A clip's frames come in one go: with room for all of them the network goes on while they are drawn.
     stitched = stage(WAIT, prefetch(stitched, settings.frames_per_step))
     smooth = stage("smooth", smoother(stage("project", project(stitched))))
+    located = place(smooth, recognizer, settings, config, stage)
+    return stage("link", linker(located))
+
+
+def place(
+    smooth: Iterator[FrameActivation], recognizer: Recognizer, settings: Settings, config: Config, stage: Stage
+) -> Iterator[Localization]:
+    """The stages from smoothed maps to where actions are; `stage` takes each by its name and items."""
     rules = Rules(settings.classes, config.localize.top_k, config.localize.min_score, settings.threshold, config.localize.min_area)
     if config.localize.boxes == "extent":
         smooth = stage("delimit", delimit(smooth))
     smooth = select(smooth, recognizer.multilabel, rules)
     if config.localize.refine == "guided":
         smooth = stage("refine", refine(smooth))
-    located = stage("locate", locate(smooth, recognizer.classes, recognizer.multilabel, rules))
-    return stage("link", linker(located))
+    return stage("locate", locate(smooth, recognizer.classes, recognizer.multilabel, rules))
 
 
 def _close(iterator: Iterator[object]) -> None:

@@ -86,7 +86,9 @@ class ActionRecord(Record):
     label: str
     score: Score
     logit: float
-    peak: tuple[float, float] | None = Field(description="(x, y) of the strongest evidence in pixels; null: there is none")
+    peak: tuple[float, float] | None = Field(
+        description="(x, y) of the strongest evidence on whoever acts, in pixels; null: there is none"
+    )
     boxes: list[BoxRecord]
 
 

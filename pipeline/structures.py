@@ -212,7 +212,7 @@ class Action:
     """Logits that a saliency of 1 stands for."""
     grid: Grid
     peak: tuple[float, float] | None
-    """(x, y) of the strongest evidence in pixels; None where there is none."""
+    """(x, y) of the strongest evidence on whoever acts, in pixels; None where there is none."""
     boxes: tuple[Box, ...]
     extent: F32 | None = None
     """What boxes are cut from: where those who do it are, on cells that tile the picture [h', w'] in [0, 1], relative to the most

@@ -97,6 +97,16 @@ def test_the_peak_is_exact_where_the_saliency_is_full():
     assert (x, y) == (90 * 2 + 0.5, 7 * 2 + 0.5)
 
 
+def test_the_peak_is_on_who_acts_where_the_evidence_reaches_beyond():
+    y, x = np.mgrid[:60, :100]
+    beside = 5 * np.exp(-((x - 26) ** 2 + (y - 30) ** 2) / 50).astype(np.float32)  # the block ends at cell 23
+    *_, last = locate(delimit(scenes(12, [(20, 40)], beside[None])), ["wave"], True, Rules())
+    (action,) = last.actions
+    assert action.saliency is not None and action.saliency[30, 26] == action.saliency.max()
+    left, top = action.peak
+    assert 31 <= left < 47 and 40 <= top < 88
+
+
 def test_what_moves_without_evidence_is_in_no_box():
     hand = blob(19, 22)
     items = list(delimit(scenes(12, [(20, 40), (60, 40)], hand[None])))

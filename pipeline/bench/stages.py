@@ -13,13 +13,12 @@ import cv2
 import numpy as np
 
 from pipeline.config import Config
+from pipeline.flow import place
 from pipeline.link import LinkRules, link
-from pipeline.locate import Rules, locate
 from pipeline.models import Features, Recognizer
 from pipeline.overlay import Overlay
 from pipeline.project import project
 from pipeline.recognize import Selection, recognize
-from pipeline.refine import refine
 from pipeline.sample import sample
 from pipeline.settings import Settings, make_header, settle
 from pipeline.sinks.jsonl import JsonSink
@@ -125,18 +124,10 @@ def _pictures(costs: dict[str, float], source: Source, recognizer: Recognizer, s
 
     def run(activations: Iterable[Any]) -> None:
         smoother = SMOOTHERS[config.smooth.name](config.smooth.seconds, config.smooth.causal)
-        refined = (lambda items: refine(items)) if config.localize.refine == "guided" else (lambda items: items)
-        smooth = _timed(costs, "smoothing", lambda: list(refined(smoother(activations))))
-        rules = Rules(
-            settings.classes, config.localize.top_k, config.localize.min_score, settings.threshold, config.localize.min_area
-        )
-        located = _timed(
-            costs,
-            "localization",
-            lambda: list(
-                link(locate(smooth, recognizer.classes, recognizer.multilabel, rules), LinkRules(**config.link.model_dump()))
-            ),
-        )
+        smooth = _timed(costs, "smoothing", lambda: list(smoother(activations)))
+        rules = LinkRules(**config.link.model_dump())
+        placed = place(iter(smooth), recognizer, settings, config, lambda _, items: iter(items))
+        located = _timed(costs, "localization", lambda: list(link(placed, rules)))
         _outputs(costs, located, make_header(source.info, recognizer, settings, config), config)
 
     return run

@@ -33,7 +33,7 @@ def evaluate(
         Path | None,
         typer.Argument(metavar="DIR", help="videos with truth; without it, the data set makes its own", show_default=False),
     ] = None,
-    data: Annotated[str, typer.Option(metavar="NAME", help="the data set: figures")] = "figures",
+    data: Annotated[str, typer.Option(metavar="NAME", help="the data set: figures, davis")] = "figures",
     videos: Annotated[int, typer.Option(min=1, max=500, metavar="COUNT", help="of each split, without DIR")] = 12,
     seed: Annotated[int, typer.Option(min=0, metavar="NUMBER", help="of the first video, without DIR")] = 7001,
     output: Annotated[

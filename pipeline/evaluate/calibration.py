@@ -124,7 +124,7 @@ def calibrate(
         OutputError: it cannot be written.
     """
     config = config or Config()
-    cases = DATA[data].validation(videos)
+    cases = DATA[data].validation(None, videos)
     tensors, metadata, _ = checkpoint.read(path)
     survey = Survey(on_progress, 2 * sum(case.seconds for case in cases))
 

@@ -15,12 +15,14 @@ class Case:
 
     name: str
     split: str
-    seed: int
-    """That it was made with."""
+    seed: int | None
+    """That it was made with; None: it was not made."""
     seconds: float
     """How long the video is."""
     load: Callable[[Path], tuple[Path, Truth]]
     """(a folder for what has to be written) -> the video's file and its truth."""
+    timed: bool = True
+    """Whether the truth says what happens when; otherwise only where the given class is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,5 +31,5 @@ class Data:
 
     test: Callable[[Path | None, int, int], Sequence[Case]]
     """(folder that the user named, or None; videos per split; first seed) -> the videos to measure on."""
-    validation: Callable[[int], Sequence[Case]]
-    """(videos per split) -> the videos to choose thresholds on; never those of the test."""
+    validation: Callable[[Path | None, int], Sequence[Case]]
+    """(the same folder, videos per split) -> the videos to choose thresholds on; never those of the test."""

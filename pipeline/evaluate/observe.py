@@ -90,15 +90,15 @@ class Network:
         return [known[name.lower()] for name in classes]
 
 
-def whole(config: Config, classes: int) -> Config:
-    """The configuration under which every frame tells of every class.
+def whole(config: Config, classes: int, asked: Sequence[int] = ()) -> Config:
+    """The configuration under which every frame tells of every class, or of those that are asked for.
 
     Raises:
         ConfigError: it leaves out classes or parts of the videos.
     """
     if config.localize.classes or config.start is not None or config.end is not None:
         raise ConfigError("--classes, --start and --end cannot be used here", "all classes are evaluated, on whole videos")
-    return changed(config, "localize", top_k=classes, min_score=0.0)
+    return changed(config, "localize", top_k=classes, min_score=0.0, classes=[str(c) for c in asked])
 
 
 def changed(config: Config, section: str, **values: object) -> Config:
@@ -167,10 +167,10 @@ def run(video: Path, truth: Truth, network: Network, watch: Watch, on_frame: Cal
     Raises:
         InputError: the video's frames are not those of the truth.
     """
-    count = 0
-    for localization in localize(
-        str(video), config=whole(network.config, len(network.recognizer.classes)), recognizer=network.recognizer
-    ):
+    known, count = len(network.recognizer.classes), 0
+    # A thousand maps of every frame are too many where the truth knows one class.
+    asked = () if known == len(truth.classes) else network.columns(truth.classes)
+    for localization in localize(str(video), config=whole(network.config, known, asked), recognizer=network.recognizer):
         _check(video, truth, localization.frame)
         watch.take(localization)
         on_frame(localization)

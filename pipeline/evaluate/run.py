@@ -57,7 +57,7 @@ def evaluate(
     if source is None:
         raise ConfigError(f"there is no data set {data!r}", f"there are: {', '.join(DATA)}", nearest(data, DATA))
     whole(config, 1)  # refuses what it must before any video is made
-    test, validation = source.test(folder, videos, seed), source.validation(max(FEWEST, videos // VALIDATION_SHARE))
+    test, validation = source.test(folder, videos, seed), source.validation(folder, max(FEWEST, videos // VALIDATION_SHARE))
     networks, notes = _networks(config)
     survey = Survey(on_progress, len(networks) * sum(case.seconds for case in (*test, *validation)))
     chosen = survey.run(validation, networks, dict.fromkeys((*networks, *BASELINES), BOX_CANDIDATES))
@@ -81,6 +81,7 @@ def evaluate(
         boxes=boxes,
         splits=_by_split(seen[MODEL], cuts[MODEL].score),
         baselines={name: _beside(name, seen[name], cuts.get(name)) for name in seen if name != MODEL},
+        videos={video.name: summarize([video], cuts[MODEL].score) for video in seen[MODEL]},
         exhibits=gallery.pick(seen[MODEL]),
         config=config.model_dump(mode="json"),
         notes=tuple(notes),
@@ -106,7 +107,8 @@ def _cut(network: Network, videos: Sequence[Observation]) -> Cut:
     given, stored = network.config.localize.threshold, network.recognizer.threshold
     score, score_origin = network.config.link.enter, "calibrated"
     if stored is None:
-        score, score_origin = choose_score([video.scores for video in videos if video.scores is not None]), "validation"
+        said = [video.scores for video in videos if video.scores is not None]
+        score, score_origin = (choose_score(said), "validation") if said else (score, "default")
     if given is not None:
         return Cut(score, given, score_origin, "given")
     if stored is not None:
@@ -124,7 +126,8 @@ def _with_cut(network: Network, cut: Cut) -> Network:
 def _seeds(cases: Sequence[Case]) -> dict[str, list[int]]:
     seeds: dict[str, list[int]] = {}
     for case in cases:
-        seeds.setdefault(case.split, []).append(case.seed)
+        if case.seed is not None:
+            seeds.setdefault(case.split, []).append(case.seed)
     return seeds
 
 

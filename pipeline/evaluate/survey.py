@@ -67,7 +67,9 @@ class Survey:
                 for rank, (name, network) in enumerate(networks.items()):
                     watch = _watch(name, network, truth, thresholds, number if rank == 0 else None)
                     self._see(case, video, truth, network, watch, on_frame if rank == 0 else lambda *_: None)
-                    found[name].append(Observation(case.name, case.split, watch.tally.places(), watch.said()))
+                    found[name].append(
+                        Observation(case.name, case.split, watch.tally.places(), watch.said() if case.timed else None)
+                    )
                     for other, (_, tally) in watch.others.items():
                         found[other].append(Observation(case.name, case.split, tally.places(), None))
         return found

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pipeline.evaluate.case import Data
-from pipeline.evaluate.data import figures
+from pipeline.evaluate.data import davis, figures
 
-DATA: dict[str, Data] = {"figures": Data(figures.test, figures.validation)}
+DATA: dict[str, Data] = {
+    "figures": Data(figures.test, figures.validation),
+    "davis": Data(davis.test, davis.validation),
+}

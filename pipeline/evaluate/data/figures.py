@@ -41,8 +41,8 @@ def test(folder: Path | None, videos: int, seed: int) -> list[Case]:
     return cases
 
 
-def validation(videos: int) -> list[Case]:
-    """`videos` films of every split that looks as in training."""
+def validation(folder: Path | None, videos: int) -> list[Case]:
+    """Whatever is tested, `videos` films of every split that looks as in training."""
     return _rendered(VALIDATION_SPLITS, VALIDATION_SEEDS[:videos])
 
 

@@ -59,7 +59,6 @@ class Gallery:
         return tuple(exhibits)
 
     def _exhibit(self, video: Observation, rank: str) -> Exhibit:
-        assert video.scores is not None
         return Exhibit(video.split, video.name, rank, _pointing(video), self.classes, video.scores, self.strips[video.name])
 
 

@@ -67,8 +67,10 @@ def _split(split: str, exhibits: Sequence[Exhibit], report: Report) -> str:
         picture = base64.b64encode(exhibit.strip).decode()
         parts.append(
             f"<h3>{escape(exhibit.rank)}: {escape(exhibit.name)} <small>pointing {exhibit.pointing:.2f}</small></h3>"
-            f'<img alt="frames of {escape(exhibit.name)}" src="data:image/jpeg;base64,{picture}">{plot(exhibit, score)}'
+            f'<img alt="frames of {escape(exhibit.name)}" src="data:image/jpeg;base64,{picture}">'
         )
+        if exhibit.scores is not None:
+            parts.append(plot(exhibit.scores, exhibit.classes, score))
     return "".join(parts) + (
         "<p class='faint'>Frames with the maps of what is performed, as strong as their scores; green: who performs it, amber: the "
         "boxes found, cross: the map's peak. Bars: when it is performed, curves: scores, dashed: the score from which a class is "

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 import numpy as np
 
 from pipeline.evaluate.metrics.segments import spans
-from pipeline.evaluate.report.report import Exhibit
+from pipeline.evaluate.observe import Scores
 from pipeline.overlay.color import CLASS_COLORS
 
 WIDTH, HEIGHT = 1000, 120
@@ -17,15 +18,15 @@ FALSE_PEAK = 0.3
 """Highest score from which a class that nobody performs is worth a curve."""
 
 
-def plot(exhibit: Exhibit, score: float) -> str:
+def plot(said: Scores, classes: Sequence[str], score: float) -> str:
     """Curves of the classes that are performed, and of those that wrongly score high; above them bars where the truth is.
 
     Args:
-        exhibit: the video.
+        said: what was said of the video, and the truth.
+        classes: names.
         score: from which a class is active; a dashed line.
     """
-    said = exhibit.scores
-    shown = _shown(exhibit)
+    shown = _shown(said)
     head = BAR * len(shown) + 4
     start = said.times[0]
     scale = WIDTH / max(float(said.times[-1] - start), 1e-9)
@@ -44,22 +45,21 @@ def plot(exhibit: Exhibit, score: float) -> str:
         )
         parts.append(f'<polyline points="{points}" stroke="{color}" class="curve"/>')
     parts.append("</svg>")
-    return "".join(parts) + _key(exhibit, shown)
+    return "".join(parts) + _key(said, classes, shown)
 
 
-def _shown(exhibit: Exhibit) -> list[int]:
+def _shown(said: Scores) -> list[int]:
     """Classes with a curve: those of the truth first."""
-    said = exhibit.scores
     true: list[bool] = np.asarray(said.true.any(axis=0)).tolist()
     peaks: list[float] = np.asarray(said.scores.max(axis=0)).tolist()
     order = sorted(range(len(true)), key=lambda c: (not true[c], -peaks[c]))
     return [c for c in order if true[c] or peaks[c] >= FALSE_PEAK][:MOST]
 
 
-def _key(exhibit: Exhibit, shown: list[int]) -> str:
-    true: list[bool] = np.asarray(exhibit.scores.true.any(axis=0)).tolist()
+def _key(said: Scores, classes: Sequence[str], shown: list[int]) -> str:
+    true: list[bool] = np.asarray(said.true.any(axis=0)).tolist()
     names = [
-        f'<span><i style="background:{_color(row)}"></i>{escape(exhibit.classes[c])}{"" if true[c] else " (nobody does)"}</span>'
+        f'<span><i style="background:{_color(row)}"></i>{escape(classes[c])}{"" if true[c] else " (nobody does)"}</span>'
         for row, c in enumerate(shown)
     ]
     return f'<p class="key">{"".join(names)}</p>'

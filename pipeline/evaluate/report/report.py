@@ -24,7 +24,8 @@ class Exhibit:
     """best, median or worst."""
     pointing: float
     classes: tuple[str, ...]
-    scores: Scores
+    scores: Scores | None
+    """None: the truth does not say what happens when."""
     strip: bytes
     """JPEG of some of its frames."""
 
@@ -45,6 +46,8 @@ class Report:
     """Saliency from which boxes are cut, of the baselines."""
     splits: Table
     baselines: Mapping[str, Table]
+    videos: Table
+    """Of the network, by video instead of split: to compare two networks in pairs."""
     exhibits: tuple[Exhibit, ...]
     config: Mapping[str, Any]
     notes: tuple[str, ...]
@@ -59,6 +62,7 @@ class Report:
             | {name: {"box": box, "box_origin": "validation"} for name, box in self.boxes.items()},
             "splits": _plain(self.splits),
             "baselines": {name: _plain(table) for name, table in self.baselines.items()},
+            "videos": _plain(self.videos),
             "config": self.config,
             "notes": list(self.notes),
         }

@@ -39,7 +39,7 @@ def render(report: Report) -> str:
 
 def describe(report: Report) -> list[str]:
     """Seeds, thresholds and notes, a sentence each."""
-    lines = [f"{kind} seeds: {_seeds(seeds)}" for kind, seeds in report.seeds.items()]
+    lines = [f"{kind} seeds: {_seeds(seeds)}" for kind, seeds in report.seeds.items() if seeds]
     lines += [
         f"{name}: active from score {cut.score:.2f} ({cut.score_origin}), boxes from saliency {cut.box:.2f} ({cut.box_origin})"
         for name, cut in report.cuts.items()

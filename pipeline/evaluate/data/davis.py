@@ -1,0 +1,110 @@
+"""DAVIS 2016 (Perazzi et al., CVPR 2016): real footage with hand-drawn masks of one object, whose map is asked for by its class.
+
+A folder has `classes.json`, and `NAME.mp4` with `NAME.masks.npz` for every clip in its `dev`. Every other clip, by name, is for
+choosing thresholds; the rest is the test.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import ConfigError, InputError
+from pipeline.evaluate.case import Case
+from pipeline.sources import open_source
+from pipeline.structures import F32
+from pipeline.truth import NONE, Truth
+
+SPLIT = "davis"
+LIST = "classes.json"
+PART = "dev"
+
+
+def test(folder: Path | None, videos: int, seed: int) -> list[Case]:
+    """The clips that nothing is chosen on.
+
+    Raises:
+        ConfigError: no folder is named.
+        InputError: it is not there, or is no such folder.
+    """
+    return _cases(folder)[1::2]
+
+
+def validation(folder: Path | None, videos: int) -> list[Case]:
+    """The clips that thresholds are chosen on; raises as `test` does."""
+    return _cases(folder)[::2]
+
+
+def _cases(folder: Path | None) -> list[Case]:
+    if folder is None:
+        raise ConfigError("--data davis needs a folder", "its videos cannot be made", "name the folder with classes.json in it")
+    targets = _targets(folder)
+    names = _names()
+    found = []
+    for name in sorted(targets):
+        video, masks = folder / f"{name}.mp4", folder / f"{name}.masks.npz"
+        for path in (video, masks):
+            if not path.is_file():
+                raise InputError(f"{folder} is not complete", f"there is no {path.name}", "copy the data set again")
+        with open_source(str(video), audio=False) as source:
+            seconds, rate = source.info.duration or 0.0, float(source.info.average_rate or 24)
+        found.append(Case(name, SPLIT, None, seconds, partial(_load, video, masks, names[targets[name]], rate), timed=False))
+    return found
+
+
+def _targets(folder: Path) -> dict[str, int]:
+    """Clip -> the ImageNet class whose map is asked for."""
+    path = folder / LIST
+    try:
+        listed: Any = json.loads(path.read_text())
+        return {name: int(entry["target"]) for name, entry in listed[PART].items()}
+    except OSError as error:
+        raise InputError(f"cannot read {path}", error.strerror or str(error), "name the folder with the clips in it") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is no list of clips with their classes", repr(error), "copy the data set again") from error
+
+
+def _names() -> Sequence[str]:
+    """Of the ImageNet classes, as torchvision's networks have them."""
+    from torchvision.models import MobileNet_V2_Weights
+
+    names: Sequence[str] = MobileNet_V2_Weights.IMAGENET1K_V1.meta["categories"]
+    return names
+
+
+def _load(video: Path, path: Path, label: str, rate: float, scratch: Path) -> tuple[Path, Truth]:
+    masks = _masks(path)
+    seen = masks.any(axis=(1, 2))
+    actions = np.where(seen, 0, NONE).astype(np.int16)[:, None]
+    times = np.arange(len(masks)) / rate
+    height, width = masks.shape[1:]
+    return video, Truth((label,), width, height, times, actions, _boxes(masks)[:, None], masks)
+
+
+def _masks(path: Path) -> NDArray[np.uint8]:
+    """[T, H, W] of 0 and 1."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            frames, height, width = (int(side) for side in archive["shape"])
+            bits = archive["bits"]
+            if bits.shape[:2] != (frames, height):
+                raise ValueError(f"bits of the shape {bits.shape}")
+            return np.unpackbits(bits, axis=-1, count=width)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path} has no masks", str(error), "copy the data set again") from error
+
+
+def _boxes(masks: NDArray[np.uint8]) -> F32:
+    """Around each mask [T, 4]; NaN where it is empty."""
+    boxes = np.full((len(masks), 4), np.nan, np.float32)
+    for box, mask in zip(boxes, masks, strict=True):
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if len(rows):
+            box[:] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    return boxes
