@@ -29,18 +29,18 @@ def guided(guide: F32, maps: F32, reach: float = REACH, epsilon: float = EPSILON
     """
     height, width = maps.shape[1:]
     side = 2 * max(1, round(reach * max(height, width))) + 1
-    values = np.ascontiguousarray(maps.transpose(1, 2, 0))
-    coarse = shrunk(guide, (width, height))[..., None]
+    coarse = shrunk(guide, (width, height))
 
-    def mean(x: F32) -> F32:
-        return np.asarray(cv2.blur(x, (side, side), borderType=cv2.BORDER_REFLECT), np.float32).reshape(x.shape)
+    def mean(planes: F32) -> F32:
+        return np.stack([cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT) for plane in planes])
 
-    guide_mean, values_mean = mean(coarse), mean(values)
-    slope = (mean(coarse * values) - guide_mean * values_mean) / (mean(coarse * coarse) - guide_mean**2 + np.float32(epsilon))
-    both = mean(np.concatenate([slope, values_mean - slope * guide_mean], axis=-1))
-    fine = np.asarray(cv2.resize(both, guide.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
-    slope, offset = fine[..., : len(maps)], fine[..., len(maps) :]
-    return np.ascontiguousarray((slope * guide[..., None] + offset).transpose(2, 0, 1))
+    guide_mean, guide_square = mean(np.stack([coarse, coarse * coarse]))
+    values_mean = mean(maps)
+    slope = (mean(coarse * maps) - guide_mean * values_mean) / (guide_square - guide_mean**2 + np.float32(epsilon))
+    both = mean(np.concatenate([slope, values_mean - slope * guide_mean]))
+    fine = [cv2.resize(plane, guide.shape[::-1], interpolation=cv2.INTER_LINEAR) for plane in both]
+    pairs = zip(fine[: len(maps)], fine[len(maps) :], strict=True)
+    return np.stack([np.asarray(slope * guide + offset, np.float32) for slope, offset in pairs])
 
 
 def shrunk(guide: F32, size: tuple[int, int]) -> F32:

@@ -23,7 +23,7 @@ STAGES = {
 BESIDE = {
     "truth": NOUNS,
     "figures": NOUNS | {"truth"},
-    "learn": NOUNS | {"figures", "models", "prefetch", "recognize"},
+    "learn": NOUNS | {"figures", "models", "prefetch", "recognize", "sample", "sources"},
 }
 """Rooms beside the flow, and what each may import."""
 SEES_ALL = {"flow", "settings", "bench", "evaluate"}

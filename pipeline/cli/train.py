@@ -12,6 +12,7 @@ import typer
 from pipeline.cli.batch import Stop, exit_code, stop_signals
 from pipeline.cli.flags import Debug, Quiet, Verbose
 from pipeline.cli.progress import Bar, Lines, Reporter, Silence, View, clock_time, open_reporter, shows_bars
+from pipeline.cli.teach import teach
 from pipeline.cli.terminal import Talk
 from pipeline.config import choices, parse_span
 from pipeline.errors import ConfigError, nearest
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 INPUTS = ("both", "rgb", "difference")
 POOLINGS = ("both", "mean", "top")
+FIGURES_ONLY = ("length", "resume", "inputs", "pooling")
+DIR_ONLY = ("model", "weights")
 LOG_EVERY = 30.0
 """Seconds between lines of a log."""
 PATIENCE = 30.0
@@ -31,32 +34,49 @@ PATIENCE = 30.0
 
 def train(
     context: typer.Context,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="a folder of clips for each class, or a CSV file", show_default=False)
+    ] = None,
     figures: Annotated[bool, typer.Option("--figures", help="learn the fifteen actions of the drawn people")] = False,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="the checkpoint, FILE.safetensors", show_default=False)
     ] = None,
-    length: Annotated[str, typer.Option("--time", metavar="TIME", help="90m, 1h30m, 5400s; with --resume in all")] = "90m",
-    resume: Annotated[bool, typer.Option("--resume", help="go on from FILE.state.safetensors")] = False,
-    seed: Annotated[int, typer.Option(min=0, metavar="NUMBER", help="of the first weights and the films")] = 0,
+    length: Annotated[
+        str, typer.Option("--time", metavar="TIME", help="--figures: 90m, 1h30m, 5400s; with --resume in all")
+    ] = "90m",
+    resume: Annotated[bool, typer.Option("--resume", help="--figures: go on from FILE.state.safetensors")] = False,
+    model: Annotated[str, typer.Option(metavar="NAME", help="DIR: the backbone")] = "figures",
+    weights: Annotated[str, typer.Option(metavar="FILE", help="DIR: of the backbone")] = "default",
+    seed: Annotated[int, typer.Option(min=0, metavar="NUMBER", help="of the split; of the first weights and the films")] = 0,
     device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, mps")] = "auto",
-    inputs: Annotated[str, typer.Option(metavar="NAME", help="what the network sees: " + ", ".join(INPUTS))] = "both",
-    pooling: Annotated[str, typer.Option(metavar="NAME", help="how a map becomes a logit: " + ", ".join(POOLINGS))] = "both",
+    inputs: Annotated[str, typer.Option(metavar="NAME", help="--figures: what the network sees: " + ", ".join(INPUTS))] = "both",
+    pooling: Annotated[
+        str, typer.Option(metavar="NAME", help="--figures: how a map becomes a logit: " + ", ".join(POOLINGS))
+    ] = "both",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace what exists")] = False,
     verbose: Verbose = 0,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Train a network of one's own, from labels of whole windows alone.
+    """Train a network of one's own, from labels of whole clips alone.
 
-    FILE.state.safetensors beside the checkpoint holds all that is needed to go
-    on later. Both files are written every minute, when the time is up and on
-    Ctrl-C.
+    DIR has a folder of clips for every class (in `train` and `val`, if you
+    divide them yourself), or is a CSV file with the columns path and label, and
+    start, end and group where they are known. The backbone stays as it is and
+    gets a new head. Whole groups of clips are held out, and the result is
+    measured on them.
+
+    With --figures, FILE.state.safetensors beside the checkpoint holds all that
+    is needed to go on later. Both files are written every minute, when the time
+    is up and on Ctrl-C.
     """
     talk: Talk = context.obj
-    if not figures:
-        raise ConfigError("there is nothing to learn from", todo="add --figures")
+    if figures == (folder is not None):
+        what = "DIR and --figures exclude each other" if figures else "there is nothing to learn from"
+        raise ConfigError(what, todo="name a folder of labelled clips, or add --figures")
     if output is None:
         raise ConfigError("there is no place for the checkpoint", todo="add -o FILE.safetensors")
+    _refuse(context, FIGURES_ONLY if folder else DIR_ONLY, "--figures" if folder else "DIR")
     for flag, value, allowed in (
         ("--inputs", inputs, INPUTS),
         ("--pooling", pooling, POOLINGS),
@@ -64,8 +84,19 @@ def train(
     ):
         if value not in allowed:
             raise ConfigError(f"{flag} {value} is not possible", f"it is one of {', '.join(allowed)}", nearest(value, allowed))
+    if folder is not None:
+        teach(folder, output, talk, model=model, weights=weights, overwrite=overwrite, seed=seed, device=device)
+        return
     options = {"seed": seed, "device": device, "inputs": inputs, "pooling": pooling}
     _train(output, talk, seconds=_seconds(length), resume=resume, overwrite=overwrite, **options)
+
+
+def _refuse(context: typer.Context, names: tuple[str, ...], only: str) -> None:
+    """Flags of the other way to train: nobody should wait for what they do not do."""
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise ConfigError(f"--{'time' if name == 'length' else name} is for `camreel train {only}` only", todo="leave it out")
 
 
 def _seconds(text: str) -> float:

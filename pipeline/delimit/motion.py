@@ -11,6 +11,7 @@ from collections import deque
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.optical_flow import CUT, OpticalFlow, agreement, small_luma
 from pipeline.shrink import shrink_plane
@@ -76,23 +77,22 @@ class Motion:
     def _change(self, cells: F32) -> F32 | None:
         total, count = np.zeros_like(cells), np.zeros_like(cells)
         for _, past, way in self._past:
-            seen = warp(past, way)
-            inside = np.isfinite(seen)
-            total += np.where(inside, np.abs(seen - cells), 0)
+            seen, inside = warp(past, way)
+            total += np.abs(seen - cells) * inside
             count += inside
         # The last one is the nearest.
         if not inside.any() or float(agreement(np.where(inside, seen, cells), cells).mean()) < CUT:
             return None
         change = cv2.GaussianBlur(total / np.maximum(count, 1), (0, 0), SOFT)
-        usual = float(np.median(change))
+        usual = float(np.median(change[::2, ::2]))
         return np.asarray(np.log1p(np.maximum(change - usual, 0) / (usual + FLOOR)), np.float32)
 
 
-def warp(cells: F32, way: F32) -> F32:
-    """Luma [h, w] read at where the points of now were, by the matrix [2, 3]; NaN outside."""
+def warp(cells: F32, way: F32) -> tuple[F32, NDArray[np.bool_]]:
+    """Luma [h, w] read at where the points of now were, by the matrix [2, 3], and which of them were in the picture."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     warped = cv2.warpAffine(cells, way, cells.shape[::-1], flags=flags, borderMode=cv2.BORDER_CONSTANT, borderValue=OUTSIDE)
-    return np.asarray(np.where(warped < 0, np.nan, warped), np.float32)
+    return np.asarray(warped, np.float32), np.asarray(warped >= 0)
 
 
 def camera_motion(flow: F32, size: tuple[int, int]) -> F32:

@@ -48,8 +48,9 @@ def evident(maps: F32) -> F32:
     """Evidence for or against anything: the sum over maps [S, h, w] of how far they are from what they mostly are."""
     if not len(maps):
         return np.zeros(maps.shape[1:], np.float32)
-    usual = np.median(maps.reshape(len(maps), -1), axis=1)
-    return np.asarray(np.abs(maps - usual[:, None, None]).sum(axis=0), np.float32)
+    # Every other cell in both directions tells what most cells are.
+    usual = np.median(maps[:, ::2, ::2], axis=(1, 2), keepdims=True)
+    return np.asarray(np.abs(maps - usual).sum(axis=0), np.float32)
 
 
 def relative(cells: F32) -> F32:

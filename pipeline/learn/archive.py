@@ -16,6 +16,24 @@ from pipeline.models.checkpoint import Metadata, save
 SUFFIX = ".safetensors"
 
 
+def prepare(checkpoint: Path) -> None:
+    """Makes the folder of a checkpoint.
+
+    Raises:
+        ConfigError: the checkpoint has another suffix.
+        OutputError: the folder cannot be made or written to.
+    """
+    if checkpoint.suffix != SUFFIX:
+        raise ConfigError(f"-o {checkpoint} does not end in {SUFFIX}", todo=f"write {checkpoint.with_suffix(SUFFIX)}")
+    folder = checkpoint.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}", error.strerror or str(error), "choose another with -o") from None
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"cannot write to the folder {folder}", "permission denied", "choose another with -o")
+
+
 @dataclass(slots=True)
 class Archive:
     """Writes both files, and reads the state."""
@@ -42,21 +60,13 @@ class Archive:
             ConfigError: the output has another suffix or exists.
             OutputError: the folder cannot be written to.
         """
-        if self.checkpoint.suffix != SUFFIX:
-            raise ConfigError(f"-o {self.checkpoint} does not end in {SUFFIX}", todo=f"write {self.checkpoint.with_suffix(SUFFIX)}")
+        prepare(self.checkpoint)
         found = resume and self.state.exists()
         if not overwrite and not found:
             for path in (self.checkpoint, self.state):
                 if path.exists():
                     todo = "--overwrite starts anew" + (", --resume goes on" if self.state.exists() else "")
                     raise ConfigError(f"{path} already exists", todo=todo)
-        try:
-            self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            why = error.strerror or str(error)
-            raise OutputError(f"cannot make the folder {self.checkpoint.parent}", why, "choose another with -o") from None
-        if not os.access(self.checkpoint.parent, os.W_OK):
-            raise OutputError(f"cannot write to the folder {self.checkpoint.parent}", "permission denied", "choose another with -o")
         return found
 
     def restore(self, learner: Learner) -> None:
