@@ -180,6 +180,9 @@ class FrameActivation:
     maps: F32
     """Signed activation maps [S, h, w] in logits."""
     grid: Grid
+    flow: F32 | None = None
+    """From where in the frame before each pixel of a small picture came, (dx, dy) [H', W', 2]; None: not known (set by smoothers
+    that need it)."""
     extent: F32 | None = None
     """How likely it is that anyone acts there, whatever it is, on cells that tile the picture [h', w'] in [0, 1] (set by
     `delimit`)."""

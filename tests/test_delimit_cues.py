@@ -10,6 +10,8 @@ import pytest
 
 from pipeline.delimit.colours import BINS, BLUR, CLEAREST, Colours, binned, ratio
 from pipeline.delimit.motion import MOST, Motion, camera_motion, warp
+from pipeline.optical_flow import OpticalFlow, small_luma
+from pipeline.shrink import shrink_plane
 from pipeline.structures import F32, Frame, Picture
 from tests.make import frames
 
@@ -37,7 +39,11 @@ def filmed(left: int, top: int, block: tuple[int, int] | None = None) -> Picture
 def seen(pictures: list[Picture], rate: float = 30.0) -> list[F32 | None]:
     motion = Motion()
     times = [i / rate for i in range(len(pictures))]
-    return [motion(dataclasses.replace(f, picture=p), CELLS) for f, p in zip(frames(times), pictures, strict=True)]
+    return [told(motion, dataclasses.replace(f, picture=p)) for f, p in zip(frames(times), pictures, strict=True)]
+
+
+def told(motion: Motion, frame: Frame, cells: tuple[int, int] = CELLS) -> F32 | None:
+    return motion(frame, shrink_plane(frame.picture.y, *cells).astype(np.float32))
 
 
 # --- motion ---
@@ -69,10 +75,20 @@ def test_a_slow_camera_still_has_a_frame_to_compare_with():
     assert found is not None and found.any()
 
 
+def test_flow_that_is_known_is_not_computed_again():
+    own, given, flow, last = Motion(), Motion(), OpticalFlow(), None
+    for i, frame in enumerate(frames([i / 30 for i in range(5)])):
+        frame = dataclasses.replace(frame, picture=filmed(40 + 2 * i, 40, (100, 60)))
+        luma, cells = small_luma(frame.picture), shrink_plane(frame.picture.y, *CELLS).astype(np.float32)
+        known = None if last is None else flow(luma, last)
+        np.testing.assert_array_equal(told(own, frame), given(frame, cells, known))
+        last = luma
+
+
 def test_few_frames_are_kept():
     motion = Motion()
     for frame in frames([i / 1000 for i in range(3 * MOST)], width=WIDTH, height=HEIGHT):
-        motion(dataclasses.replace(frame, picture=filmed(40, 40)), CELLS)
+        told(motion, dataclasses.replace(frame, picture=filmed(40, 40)))
     assert len(motion._past) == MOST
 
 
@@ -201,5 +217,5 @@ def test_a_frame_is_a_frame_of_any_size():
     for number, (width, height) in enumerate([(320, 180), (180, 320), (40, 30)]):
         picture = Picture(np.zeros((height, width), np.uint8), *[np.zeros((height // 2, width // 2), np.uint8)] * 2)
         (frame,) = frames([number / 30.0])
-        found = motion(dataclasses.replace(frame, picture=picture), (width // 4, height // 4))
+        found = told(motion, dataclasses.replace(frame, picture=picture), (width // 4, height // 4))
         assert isinstance(frame, Frame) and found is not None and not found.any()

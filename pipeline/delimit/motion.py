@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.optical_flow import CUT, OpticalFlow, agreement, small_luma
-from pipeline.shrink import shrink_plane
 from pipeline.structures import F32, U8, Frame
 
 SPAN = 0.2
@@ -44,29 +43,36 @@ class Motion:
         self._past: deque[tuple[float, F32, F32]] = deque(maxlen=MOST)
         """Time, cells, and the matrix [2, 3] from a point (x, y, 1) of now to where it was."""
 
-    def __call__(self, frame: Frame, size: tuple[int, int]) -> F32 | None:
+    def __call__(self, frame: Frame, cells: F32, flow: F32 | None = None) -> F32 | None:
         """Logarithm of how much each cell changes, over how much most cells do.
 
         Args:
             frame: the next one.
-            size: (width, height) in cells.
+            cells: its luma [h, w].
+            flow: from the frame before, where somebody has computed it already, see `FrameActivation`.
 
         Returns:
-            [height, width]; 0 where nothing changes by itself. None: a scene cut.
+            [h, w]; 0 where nothing changes by itself. None: a scene cut.
         """
-        luma = small_luma(frame.picture)
-        cells = shrink_plane(luma, *size).astype(np.float32)
+        if flow is None:
+            flow = self._own_flow(small_luma(frame.picture))
         while len(self._past) > 1 and frame.time - self._past[0][0] > SPAN:
             self._past.popleft()
         found: F32 | None = np.zeros_like(cells)
-        if self._last is not None and self._last.shape == luma.shape and self._past[-1][1].shape == cells.shape:
-            self._carry(camera_motion(self._flow(luma, self._last), size))
+        if flow is not None and self._past and self._past[-1][1].shape == cells.shape:
+            height, width = cells.shape
+            self._carry(camera_motion(flow, (width, height)))
             found = self._change(cells)
+        else:
+            self._past.clear()
         if found is None:
             self._past.clear()
-        self._last = luma
         self._past.append((frame.time, cells, np.eye(2, 3, dtype=np.float32)))
         return found
+
+    def _own_flow(self, luma: U8) -> F32 | None:
+        last, self._last = self._last, luma
+        return None if last is None or last.shape != luma.shape else self._flow(luma, last)
 
     def _carry(self, step: F32) -> None:
         """Lets the camera make one step [2, 3] for all that is remembered."""

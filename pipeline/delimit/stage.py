@@ -32,14 +32,14 @@ def delimit(activations: Iterable[FrameActivation]) -> Iterator[FrameActivation]
     for activation in activations:
         frame = activation.frame
         height, width = activation.maps.shape[1:]
-        moving = motion(frame, (width, height))
+        luma = shrink_plane(frame.picture.y, width, height).astype(np.float32)
+        moving = motion(frame, luma, activation.flow)
         if moving is None:
             colours.forget()
             moving = np.zeros((height, width), np.float32)
         signs = relative(moving) + SHARE * relative(evident(activation.maps))
         if signs.any():
-            luma = shrink_plane(frame.picture.y, width, height).astype(np.float32) / np.float32(255)
-            signs = relative(np.maximum(guided(luma, signs[None], REACH)[0], 0))
+            signs = relative(np.maximum(guided(luma / np.float32(255), signs[None], REACH)[0], 0))
             signs = colours(frame.picture, frame.time, np.float32(STEEP) * (signs - np.float32(LEVEL)))
         yield dataclasses.replace(activation, extent=signs)
 

@@ -90,12 +90,17 @@ class Flow:
         block: list[_Entry] = []
         for moment in map(_moment, activations):
             last = block[-1] if block else None
-            past = self._advance(last.past, moment, self._link(last.moment, moment)) if last else _begin(moment)
+            past = _begin(moment)
+            if last:
+                flow = self._flow(moment.luma, last.moment.luma)
+                moment = dataclasses.replace(moment, activation=dataclasses.replace(moment.activation, flow=flow))
+                past = self._advance(last.past, moment, self._link(last.moment, moment, flow))
             if self._causal:
                 block = [_Entry(moment, past, None)]
                 yield _result(moment, past)
                 continue
-            block.append(_Entry(moment, past, self._link(moment, last.moment) if last else None))
+            back = self._link(moment, last.moment, self._flow(last.moment.luma, moment.luma)) if last else None
+            block.append(_Entry(moment, past, back))
             if block[-1].time - block[0].time > self.lag:
                 done = sum(block[-1].time - entry.time >= self.lag / 2 for entry in block)
                 yield from self._back(block)[:done]
@@ -114,9 +119,8 @@ class Flow:
             back = entry.back
         return results[::-1]
 
-    def _link(self, origin: _Moment, target: _Moment) -> _Link | None:
-        """How to carry a state from one moment to a neighbouring one; None: a scene cut."""
-        flow = self._flow(target.luma, origin.luma)
+    def _link(self, origin: _Moment, target: _Moment, flow: F32) -> _Link | None:
+        """How to carry a state from one moment to a neighbouring one along the flow; None: a scene cut."""
         height, width = target.small.shape
         scale = np.array([width / flow.shape[1], height / flow.shape[0]], np.float32)
         source = cv2.resize(flow, (width, height), interpolation=cv2.INTER_AREA) * scale + self._grid(height, width)
