@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ConfigError, InputError
 from pipeline.evaluate.case import Case
+from pipeline.models.weights import published
 from pipeline.sources import open_source
 from pipeline.structures import F32
 from pipeline.truth import NONE, Truth
@@ -72,9 +73,7 @@ def _targets(folder: Path) -> dict[str, int]:
 
 def _names() -> Sequence[str]:
     """Of the ImageNet classes, as torchvision's networks have them."""
-    from torchvision.models import MobileNet_V2_Weights
-
-    names: Sequence[str] = MobileNet_V2_Weights.IMAGENET1K_V1.meta["categories"]
+    names: Sequence[str] = published("mobilenet_v2").meta["categories"]
     return names
 
 
