@@ -151,6 +151,23 @@ class Bar(Generic[P]):
             self._started = False
 
 
+def open_own_reporter(
+    quiet: bool, stream: TextIO, show: Callable[[P], View], describe: Callable[[P], str], every: float
+) -> Reporter[P]:
+    """The reporter for work that is no run over an input.
+
+    Args:
+        quiet: say nothing.
+        stream: where it writes.
+        show: the progress for a bar.
+        describe: the progress in words.
+        every: seconds between lines of a log.
+    """
+    if quiet:
+        return Silence()
+    return Bar(stream, time.monotonic, show) if shows_bars(stream) else Lines(stream, time.monotonic, describe, every)
+
+
 def view(progress: Progress) -> View:
     """The progress of an input for a bar."""
     return View(short_name(progress.uri), _share(progress), _figures(progress))

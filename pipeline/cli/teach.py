@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pipeline.cli.batch import Stop, exit_code, stop_signals
-from pipeline.cli.progress import Bar, Lines, Reporter, Silence, View, shows_bars
+from pipeline.cli.progress import View, open_own_reporter
 from pipeline.cli.terminal import Talk
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def teach(folder: Path, output: Path, talk: Talk, **options: Any) -> None:
 def _run(folder: Path, output: Path, talk: Talk, stop: Stop, options: dict[str, Any]) -> Taught:
     from pipeline.learn.clips import train_clips
 
-    reporter = _reporter(talk)
+    reporter = open_own_reporter(talk.quiet, sys.stderr, view, describe, LOG_EVERY)
 
     def notify(done: int, total: int) -> None:
         reporter.update(Reading(done, total))
@@ -54,14 +53,6 @@ def _run(folder: Path, output: Path, talk: Talk, stop: Stop, options: dict[str, 
         return train_clips(folder, output, notify=notify, say=talk.note, **options)
     finally:
         reporter.close()
-
-
-def _reporter(talk: Talk) -> Reporter[Reading]:
-    if talk.quiet:
-        return Silence()
-    if shows_bars(sys.stderr):
-        return Bar(sys.stderr, time.monotonic, view)
-    return Lines(sys.stderr, time.monotonic, describe, LOG_EVERY)
 
 
 def view(reading: Reading) -> View:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 
 from pipeline.cli.batch import Stop, exit_code, stop_signals
 from pipeline.cli.flags import Debug, Quiet, Verbose
-from pipeline.cli.progress import Bar, Lines, Reporter, Silence, View, clock_time, open_reporter, shows_bars
+from pipeline.cli.progress import View, clock_time, open_own_reporter, open_reporter
 from pipeline.cli.teach import teach
 from pipeline.cli.terminal import Talk
 from pipeline.config import choices, parse_span
@@ -124,7 +123,7 @@ def _train(output: Path, talk: Talk, **options: Any) -> None:
 def _run(output: Path, talk: Talk, stop: Stop, options: dict[str, Any]) -> Outcome:
     from pipeline.learn import train_figures
 
-    reporter = _reporter(talk)
+    reporter = open_own_reporter(talk.quiet, sys.stderr, view, describe, LOG_EVERY)
 
     def notify(progress: Progress) -> None:
         reporter.update(progress)
@@ -152,14 +151,6 @@ def _calibrate(outcome: Outcome, talk: Talk, stop: Stop) -> Calibration:
         return calibrate(outcome.checkpoint, on_progress=notify)
     finally:
         reporter.close()
-
-
-def _reporter(talk: Talk) -> Reporter[Progress]:
-    if talk.quiet:
-        return Silence()
-    if shows_bars(sys.stderr):
-        return Bar(sys.stderr, time.monotonic, view)
-    return Lines(sys.stderr, time.monotonic, describe, LOG_EVERY)
 
 
 def view(progress: Progress) -> View:
