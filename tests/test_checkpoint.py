@@ -145,6 +145,11 @@ def test_a_directory_is_no_checkpoint(tmp_path: Path) -> None:
         load(str(tmp_path / "d.safetensors"))
 
 
+def test_others_may_read_it_as_any_other_file(good: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    assert good.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_a_failed_save_leaves_the_old_file_and_no_rubbish(good: Path, metadata: Metadata, monkeypatch: pytest.MonkeyPatch) -> None:
     before = good.read_bytes()
 

@@ -86,7 +86,10 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], texts: Mapping[str,
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     own = {key: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for key, tensor in tensors.items()}
     try:
+        partial.touch()
+        mode = partial.stat().st_mode
         save_file(own, partial, metadata=dict(texts))
+        partial.chmod(mode)  # safetensors makes files that nobody else may read
         os.replace(partial, path)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"cannot write the checkpoint {path}", str(error), "choose another folder or free some space") from error
