@@ -17,12 +17,13 @@ from pipeline.errors import ConfigError, InputError
 from pipeline.figures import ACTIONS, Film
 from pipeline.figures.write import write_film
 from pipeline.flow import localize
-from pipeline.learn.clips import train_clips
+from pipeline.learn.clips import Plan, train_clips
 from pipeline.learn.clips.catalog import Catalog, Example, read_catalog
 from pipeline.learn.clips.head import Head, choose_decay, fit_head, macro_f1, temperature
-from pipeline.learn.clips.run import Verdict
+from pipeline.learn.clips.pictures import Shelf, Skipped
 from pipeline.learn.clips.splits import SHARE, split
-from pipeline.learn.clips.vectors import Skipped, Vectors, vectors
+from pipeline.learn.clips.vectors import Vectors
+from pipeline.learn.clips.verdict import Verdict
 from pipeline.models import checkpoint, load
 
 
@@ -207,10 +208,13 @@ def folder(tmp_path_factory) -> Path:
     return root
 
 
+HEAD = Plan(freeze="all")
+
+
 @pytest.fixture(scope="module")
 def taught(folder, tmp_path_factory):
     output = tmp_path_factory.mktemp("out") / "mine.safetensors"
-    return train_clips(folder, output)
+    return train_clips(folder, output, HEAD)
 
 
 def test_it_learns_to_tell_them_apart(taught):
@@ -231,7 +235,7 @@ def test_the_checkpoint_is_a_network_whose_maps_add_up(taught, folder):
 
 
 def test_the_same_clips_make_the_same_network(taught, folder, tmp_path):
-    again = train_clips(folder, tmp_path / "again.safetensors")
+    again = train_clips(folder, tmp_path / "again.safetensors", HEAD)
     one, two = (checkpoint.read(path)[0] for path in (taught.checkpoint, again.checkpoint))
     torch.testing.assert_close(one["classifier.weight"], two["classifier.weight"])
 
@@ -242,16 +246,23 @@ def test_what_cannot_be_read_is_skipped_and_named(folder, tmp_path):
         (tmp_path / "in" / path.parent.name / path.name).write_bytes(path.read_bytes())
     (tmp_path / "in/up/broken.mp4").write_bytes(b"nonsense")
     said: list[str] = []
-    result = train_clips(tmp_path / "in", tmp_path / "x.safetensors", say=said.append)
+    result = train_clips(tmp_path / "in", tmp_path / "x.safetensors", HEAD, say=said.append)
     assert len(result.skipped) == 1 and "broken.mp4" in result.skipped[0] and any("broken" in text for text in said)
 
 
 def test_a_clip_of_a_moment_is_too_short(folder):
-    network = load("figures")
-    network.to("cpu")
+    shelf = Shelf(load("figures"))
     path = folder / "up" / "up0.mp4"
     with pytest.raises(Skipped, match="too short"):
-        vectors(Example(path, "up", "g", None, 0.0, 0.1), network, "cpu")
+        shelf.pictures(Example(path, "up", "g", None, 0.0, 0.1))
+
+
+def test_pictures_that_find_no_room_are_read_again(folder):
+    example = Example(folder / "up" / "up0.mp4", "up", "g")
+    roomy, narrow = Shelf(load("figures")), Shelf(load("figures"), room=0)
+    assert roomy.pictures(example) is roomy.pictures(example)
+    assert narrow.pictures(example) is not narrow.pictures(example)
+    np.testing.assert_array_equal(roomy.pictures(example), narrow.pictures(example))
 
 
 def test_nothing_is_mirrored_where_sides_have_names(folder, tmp_path):
@@ -260,7 +271,7 @@ def test_nothing_is_mirrored_where_sides_have_names(folder, tmp_path):
         place.mkdir(parents=True, exist_ok=True)
         (place / path.name).write_bytes(path.read_bytes())
     said: list[str] = []
-    train_clips(tmp_path / "in", tmp_path / "x.safetensors", say=said.append)
+    train_clips(tmp_path / "in", tmp_path / "x.safetensors", HEAD, say=said.append)
     assert any("not mirrored" in text for text in said)
 
 
@@ -280,7 +291,7 @@ def test_a_backbone_without_a_linear_head_is_refused(folder, tmp_path, model, mo
 
     monkeypatch.setattr(run, "load", lambda *_: network(model))
     with pytest.raises(ConfigError, match="cannot be trained on clips"):
-        train_clips(folder, tmp_path / "x.safetensors", model=model)
+        train_clips(folder, tmp_path / "x.safetensors", Plan(model))
 
 
 def call(capsys, *words: str) -> tuple[int, str, str]:
@@ -292,7 +303,7 @@ def call(capsys, *words: str) -> tuple[int, str, str]:
 
 def test_the_command_prints_a_table_and_what_comes_next(folder, tmp_path, capsys):
     output = tmp_path / "mine.safetensors"
-    code, out, err = call(capsys, str(folder), "-o", str(output))
+    code, out, err = call(capsys, str(folder), "-o", str(output), "--freeze", "all")
     assert code == 0 and output.exists()
     assert "macro-F1 1.000 on 2 clips held out" in out and "precision" in out
     assert f"camreel process VIDEO --model {output}" in err
@@ -304,8 +315,10 @@ def test_the_command_prints_a_table_and_what_comes_next(folder, tmp_path, capsys
         (["DIR", "--figures", "-o", "x.safetensors"], "exclude each other"),
         (["-o", "x.safetensors"], "nothing to learn from"),
         (["DIR"], "no place for the checkpoint"),
-        (["DIR", "-o", "x.safetensors", "--resume"], "--resume is for `camreel train --figures` only"),
-        (["DIR", "-o", "x.safetensors", "--time", "5m"], "--time is for"),
+        (["DIR", "-o", "x.safetensors", "--inputs", "rgb"], "--inputs is for `camreel train --figures` only"),
+        (["DIR", "-o", "x.safetensors", "--freeze", "most"], "all, half, none"),
+        (["DIR", "-o", "x.safetensors", "--time", "0s"], "no time"),
+        (["--figures", "-o", "x.safetensors", "--patience", "3"], "--patience is for `camreel train DIR` only"),
         (["--figures", "-o", "x.safetensors", "--model", "mc3_18"], "--model is for `camreel train DIR` only"),
     ],
 )
@@ -317,13 +330,13 @@ def test_flags_that_do_not_go_together(folder, words, said, capsys):
 def test_ctrl_c_writes_nothing(folder, tmp_path, capsys, monkeypatch):
     import signal
 
-    from pipeline.learn.clips import run
+    read = Shelf.pictures
 
-    def interrupted(*arguments):
+    def interrupted(self, example):
         signal.raise_signal(signal.SIGINT)
-        return vectors(*arguments)
+        return read(self, example)
 
-    monkeypatch.setattr(run, "vectors", interrupted)
+    monkeypatch.setattr(Shelf, "pictures", interrupted)
     code, _, err = call(capsys, str(folder), "-o", str(tmp_path / "x.safetensors"))
     assert code == 130 and "nothing is written" in err and not list(tmp_path.iterdir())
 

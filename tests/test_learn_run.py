@@ -252,7 +252,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "EXAM_FILMS", 2)
     monkeypatch.setattr(replay, "START", 3)
     monkeypatch.setattr(run, "START", 3)
-    monkeypatch.setattr(run, "is_half_faster", lambda net, pooling: False)
+    monkeypatch.setattr(run, "is_half_faster", lambda step, device: False)
 
 
 def start(path: Path, **options: Any) -> Outcome:

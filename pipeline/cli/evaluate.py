@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +12,10 @@ import typer
 
 from pipeline.cli.batch import exit_code, stop_signals
 from pipeline.cli.flags import Debug, Quiet, Verbose, resolve_settings, takes_settings
+from pipeline.cli.outputs import reserved
 from pipeline.cli.progress import open_reporter
 from pipeline.cli.terminal import Talk
-from pipeline.errors import ConfigError, OutputError, nearest
+from pipeline.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -33,7 +32,7 @@ def evaluate(
         Path | None,
         typer.Argument(metavar="DIR", help="videos with truth; without it, the data set makes its own", show_default=False),
     ] = None,
-    data: Annotated[str, typer.Option(metavar="NAME", help="the data set: figures, davis")] = "figures",
+    data: Annotated[str, typer.Option(metavar="NAME", help="the data set: figures, davis, ucf24, boxes")] = "figures",
     videos: Annotated[int, typer.Option(min=1, max=500, metavar="COUNT", help="of each split, without DIR")] = 12,
     seed: Annotated[int, typer.Option(min=0, metavar="NUMBER", help="of the first video, without DIR")] = 7001,
     output: Annotated[
@@ -48,8 +47,9 @@ def evaluate(
     """Measure how well a network says what, where and when, beside simple baselines.
 
     Every video goes through the same program as `camreel process`. Thresholds
-    that the network does not bring along are chosen on other videos. The
-    network is the bundled one unless --model names another.
+    that the network does not bring along are chosen on other videos, where
+    the data set has some. The network is the bundled one unless --model names
+    another.
     """
     talk: Talk = context.obj
     config = _config(settings)
@@ -60,8 +60,8 @@ def evaluate(
         raise ConfigError(f"-o and --json both name {output}", todo="give them different names")
     try:
         with stop_signals(), ExitStack() as own:
-            write_page = own.enter_context(_reserved(output)) if output else None
-            write_json = own.enter_context(_reserved(json_path)) if json_path else None
+            write_page = own.enter_context(reserved(output)) if output else None
+            write_json = own.enter_context(reserved(json_path)) if json_path else None
             report = _measure(config, data, folder, videos, seed, talk)
             if write_json:
                 write_json(json.dumps(report.to_dict(), indent=2) + "\n")
@@ -103,37 +103,3 @@ def _page(report: Report) -> str:
     from pipeline.evaluate import page
 
     return page(report, ["camreel", *sys.argv[1:]], version("camreel"))
-
-
-@contextmanager
-def _reserved(path: Path) -> Iterator[Callable[[str], None]]:
-    """Makes sure that a file can be written before hours of work are done for it, and leaves nothing half-written.
-
-    Yields:
-        What writes the file, whole.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    if path.is_dir():
-        raise OutputError(f"cannot write {path}", "it is a folder", "name a file in it")
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-
-    def failed(error: OSError) -> OutputError:
-        return OutputError(f"cannot write {path}", error.strerror or str(error), "choose another place")
-
-    def write(text: str) -> None:
-        try:
-            partial.write_text(text, encoding="utf-8")
-            os.replace(partial, path)
-        except OSError as error:
-            raise failed(error) from error
-
-    try:
-        partial.touch()
-    except OSError as error:
-        raise failed(error) from error
-    try:
-        yield write
-    finally:
-        partial.unlink(missing_ok=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -182,3 +183,37 @@ def _refuse_inputs(uris: Sequence[str], jobs: Sequence[Job]) -> None:
 def _local(uri: str) -> Iterator[Path]:
     if "://" not in uri:
         yield Path(uri)
+
+
+@contextmanager
+def reserved(path: Path) -> Iterator[Callable[[str], None]]:
+    """Makes sure that a file can be written before hours of work are done for it, and leaves nothing half-written.
+
+    Yields:
+        What writes the file, whole.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    if path.is_dir():
+        raise OutputError(f"cannot write {path}", "it is a folder", "name a file in it")
+    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+
+    def failed(error: OSError) -> OutputError:
+        return OutputError(f"cannot write {path}", error.strerror or str(error), "choose another place")
+
+    def write(text: str) -> None:
+        try:
+            partial.write_text(text, encoding="utf-8")
+            os.replace(partial, path)
+        except OSError as error:
+            raise failed(error) from error
+
+    try:
+        partial.touch()
+    except OSError as error:
+        raise failed(error) from error
+    try:
+        yield write
+    finally:
+        partial.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -20,11 +20,15 @@ if TYPE_CHECKING:
     from pipeline.evaluate import Calibration
     from pipeline.flow import Progress as FlowProgress
     from pipeline.learn import Outcome, Progress
+    from pipeline.learn.clips.tuner import Freeze
 
 INPUTS = ("both", "rgb", "difference")
 POOLINGS = ("both", "mean", "top")
-FIGURES_ONLY = ("length", "resume", "inputs", "pooling")
-DIR_ONLY = ("model", "weights")
+FREEZES = ("all", "half", "none")
+FIGURES_ONLY = ("inputs", "pooling")
+DIR_ONLY = ("model", "weights", "freeze", "patience")
+TIMES = {True: "90m", False: "30m"}
+"""With --figures, and with DIR."""
 LOG_EVERY = 30.0
 """Seconds between lines of a log."""
 PATIENCE = 30.0
@@ -41,9 +45,16 @@ def train(
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="the checkpoint, FILE.safetensors", show_default=False)
     ] = None,
     length: Annotated[
-        str, typer.Option("--time", metavar="TIME", help="--figures: 90m, 1h30m, 5400s; with --resume in all")
-    ] = "90m",
-    resume: Annotated[bool, typer.Option("--resume", help="--figures: go on from FILE.state.safetensors")] = False,
+        str | None,
+        typer.Option(
+            "--time", metavar="TIME", help="at most: 20m, 1h30m, 5400s; with --resume in all  [default: 30m; --figures 90m]"
+        ),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on from FILE.state.safetensors")] = False,
+    freeze: Annotated[
+        str, typer.Option(metavar="NAME", help="DIR: what of the backbone stays as it is: " + ", ".join(FREEZES))
+    ] = "half",
+    patience: Annotated[int, typer.Option(min=1, metavar="EPOCHS", help="DIR: end after so many without a better macro-F1")] = 8,
     model: Annotated[str, typer.Option(metavar="NAME", help="DIR: the backbone")] = "figures",
     weights: Annotated[str, typer.Option(metavar="FILE", help="DIR: of the backbone")] = "default",
     seed: Annotated[int, typer.Option(min=0, metavar="NUMBER", help="of the split; of the first weights and the films")] = 0,
@@ -61,13 +72,12 @@ def train(
 
     DIR has a folder of clips for every class (in `train` and `val`, if you
     divide them yourself), or is a CSV file with the columns path and label, and
-    start, end and group where they are known. The backbone stays as it is and
-    gets a new head. Whole groups of clips are held out, and the result is
-    measured on them.
+    start, end and group where they are known. The backbone gets a new head,
+    then its later half learns with it. Whole groups of clips are held out, and
+    the best epoch is kept and measured on them; FILE.html shows how it went.
 
-    With --figures, FILE.state.safetensors beside the checkpoint holds all that
-    is needed to go on later. Both files are written every minute, when the time
-    is up and on Ctrl-C.
+    FILE.state.safetensors beside the checkpoint holds all that is needed to go
+    on later: it is written every minute, at the end and on Ctrl-C.
     """
     talk: Talk = context.obj
     if figures == (folder is not None):
@@ -76,18 +86,25 @@ def train(
     if output is None:
         raise ConfigError("there is no place for the checkpoint", todo="add -o FILE.safetensors")
     _refuse(context, FIGURES_ONLY if folder else DIR_ONLY, "--figures" if folder else "DIR")
-    for flag, value, allowed in (
-        ("--inputs", inputs, INPUTS),
-        ("--pooling", pooling, POOLINGS),
-        ("--device", device, choices("model.device")),
-    ):
-        if value not in allowed:
-            raise ConfigError(f"{flag} {value} is not possible", f"it is one of {', '.join(allowed)}", nearest(value, allowed))
+    _check({"inputs": inputs, "pooling": pooling, "device": device, "freeze": freeze})
+    seconds = _seconds(length or TIMES[figures])
     if folder is not None:
-        teach(folder, output, talk, model=model, weights=weights, overwrite=overwrite, seed=seed, device=device)
+        from pipeline.learn.clips import Plan
+
+        plan = Plan(model, weights, cast("Freeze", freeze), seconds, patience, seed, device)
+        teach(folder, output, talk, plan, overwrite=overwrite, resume=resume)
         return
     options = {"seed": seed, "device": device, "inputs": inputs, "pooling": pooling}
-    _train(output, talk, seconds=_seconds(length), resume=resume, overwrite=overwrite, **options)
+    _train(output, talk, seconds=seconds, resume=resume, overwrite=overwrite, **options)
+
+
+def _check(given: dict[str, str]) -> None:
+    """Values of flags that only have a few."""
+    allowed = {"inputs": INPUTS, "pooling": POOLINGS, "device": choices("model.device"), "freeze": FREEZES}
+    for name, value in given.items():
+        if value not in allowed[name]:
+            why = f"it is one of {', '.join(allowed[name])}"
+            raise ConfigError(f"--{name} {value} is not possible", why, nearest(value, allowed[name]))
 
 
 def _refuse(context: typer.Context, names: tuple[str, ...], only: str) -> None:
@@ -95,7 +112,7 @@ def _refuse(context: typer.Context, names: tuple[str, ...], only: str) -> None:
     for name in names:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
-            raise ConfigError(f"--{'time' if name == 'length' else name} is for `camreel train {only}` only", todo="leave it out")
+            raise ConfigError(f"--{name} is for `camreel train {only}` only", todo="leave it out")
 
 
 def _seconds(text: str) -> float:

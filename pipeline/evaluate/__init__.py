@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipeline.evaluate.calibration import Calibration, calibrate, calibrate_scores, fold_calibration
 from pipeline.evaluate.data import DATA
 from pipeline.evaluate.report.html import page
+from pipeline.evaluate.report.lesson import lesson_page
 from pipeline.evaluate.report.report import Exhibit, Report
 from pipeline.evaluate.report.table import render
 from pipeline.evaluate.run import evaluate
@@ -18,6 +19,7 @@ __all__ = [
     "calibrate_scores",
     "evaluate",
     "fold_calibration",
+    "lesson_page",
     "page",
     "render",
 ]

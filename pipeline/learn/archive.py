@@ -6,7 +6,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+from torch import Tensor
 
 from pipeline.errors import ConfigError, ModelError, OutputError
 from pipeline.learn.learner import Learner
@@ -32,6 +34,21 @@ def prepare(checkpoint: Path) -> None:
         raise OutputError(f"cannot make the folder {folder}", error.strerror or str(error), "choose another with -o") from None
     if not os.access(folder, os.W_OK):
         raise OutputError(f"cannot write to the folder {folder}", "permission denied", "choose another with -o")
+
+
+class Resumable(Protocol):
+    """What learns, and can be put aside."""
+
+    step: int
+    elapsed: float
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that `restore` needs, by name."""
+        ...
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Takes over what `tensors` gave; raises KeyError or RuntimeError where they do not fit."""
+        ...
 
 
 @dataclass(slots=True)
@@ -69,7 +86,7 @@ class Archive:
                     raise ConfigError(f"{path} already exists", todo=todo)
         return found
 
-    def restore(self, learner: Learner) -> None:
+    def restore(self, learner: Resumable) -> None:
         """Puts the state into a learner.
 
         Raises:
@@ -90,7 +107,7 @@ class Archive:
         learner.step, learner.elapsed = record.step, record.elapsed
         self.history, self.counters = record.history, record.counters
 
-    def save_state(self, learner: Learner, counters: Mapping[str, int]) -> None:
+    def save_state(self, learner: Resumable, counters: Mapping[str, int]) -> None:
         """Writes the state.
 
         Raises:

@@ -17,20 +17,21 @@ _NOISE: F32 = np.random.default_rng(0).standard_normal(1 << 20, dtype=np.float32
 """Drawing new noise for each frame would cost more than all the rest."""
 
 
-def vary(pictures: U8, size: tuple[int, int], rng: np.random.Generator) -> U8:
+def vary(pictures: U8, size: tuple[int, int], rng: np.random.Generator, mirror: bool = True) -> U8:
     """A variant of a clip.
 
     Args:
         pictures: RGB [T, H, W, 3].
         size: (height, width) of the result, of about the pictures' shape.
         rng: chooses the variant.
+        mirror: it may be mirrored left to right.
 
     Returns:
         RGB [T, *size, 3]; all frames are changed alike, but for the noise.
     """
     top, left, height, width = _crop(pictures.shape[1:3], rng)
     clip = fit(pictures[:, top : top + height, left : left + width], size)
-    if rng.random() < MIRRORED:
+    if rng.random() < MIRRORED and mirror:
         clip = np.ascontiguousarray(clip[:, :, ::-1])
     flat = clip.reshape(1, -1, 3)
     flat = np.asarray(cv2.transform(cv2.LUT(flat, _curves(rng)), _mixture(rng)), np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import time
@@ -9,6 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from torch import nn
 
 from pipeline.errors import ConfigError
 from pipeline.figures import ACTIONS, film
@@ -91,12 +95,26 @@ def train_figures(
     net = fresh(len(ACTIONS), seed, inputs, bias=math.log(POSITIVE / (len(ACTIONS) - 1)))
     learner = Learner(net.to(choose_device(device)), pooling)
     _open(archive, learner, seconds, resume=resume, overwrite=overwrite, say=say)
-    learner.half = is_half_faster(learner.net, pooling)
+    learner.half = is_half_faster(_trial(learner.net, pooling), choose_device(device))
     say(f"training on {choose_device(device)} in {'bfloat16' if learner.half else 'float32'}")
     with closing(Studio(render, seed, archive.counters.get("next", 0), workers or max(1, _cores() - 2))) as studio:
         replay = Replay(studio, len(ACTIONS), clips, seed, archive.counters)
         _learn(archive, learner, replay, render, Plan(seconds), notify)
     return Outcome(archive.checkpoint, archive.state, learner.step, learner.elapsed, archive.history[-1])
+
+
+def _trial(net: nn.Module, pooling: Pooling) -> Callable[[bool], object]:
+    """A step of a learner with a small batch, taken by a copy of its network."""
+    learner = Learner(copy.deepcopy(net), pooling)
+    classes = len(learner.net.get_parameter("classifier.weight"))
+    labels = np.zeros((2, 1, classes), np.float32)
+    batch = Batch(np.zeros((2, 32, 96, 96, 3), np.uint8), np.full((2, 1, 32), 1 / 32, np.float32), labels, labels + 1)
+
+    def step(half: bool) -> None:
+        learner.half = half
+        learner.learn(batch, 0.0)
+
+    return step
 
 
 def _learn(archive: Archive, learner: Learner, replay: Replay, render: Render, plan: Plan, notify: Notify) -> None:

@@ -36,7 +36,7 @@ def plot(said: Scores, classes: Sequence[str], score: float) -> str:
         f'<line x1="0" x2="{WIDTH}" y1="{level:.1f}" y2="{level:.1f}" class="level"/>',
     ]
     for row, c in enumerate(shown):
-        color = _color(row)
+        color = css_color(row)
         for begin, end in spans(said.times, said.true[:, c]):
             x, width = (begin - start) * scale, (end - begin) * scale
             parts.append(f'<rect x="{x:.1f}" y="{row * BAR}" width="{width:.1f}" height="{BAR - 3}" fill="{color}"/>')
@@ -59,11 +59,12 @@ def _shown(said: Scores) -> list[int]:
 def _key(said: Scores, classes: Sequence[str], shown: list[int]) -> str:
     true: list[bool] = np.asarray(said.true.any(axis=0)).tolist()
     names = [
-        f'<span><i style="background:{_color(row)}"></i>{escape(classes[c])}{"" if true[c] else " (nobody does)"}</span>'
+        f'<span><i style="background:{css_color(row)}"></i>{escape(classes[c])}{"" if true[c] else " (nobody does)"}</span>'
         for row, c in enumerate(shown)
     ]
     return f'<p class="key">{"".join(names)}</p>'
 
 
-def _color(row: int) -> str:
+def css_color(row: int) -> str:
+    """The colour of a row's curve."""
     return "#{:02x}{:02x}{:02x}".format(*CLASS_COLORS[row])

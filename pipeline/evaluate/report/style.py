@@ -23,6 +23,11 @@ small, .faint { color: var(--faint); font-weight: 400 }
 img, svg { width: 100%; height: auto; display: block }
 svg { background: var(--band); margin-top: .3rem }
 .curve { fill: none; stroke-width: 2 }
+.grid { stroke: var(--rule) }
+.mark { fill: var(--faint); font-size: 12px; dominant-baseline: middle }
+.square { max-width: 300px }
+.confusion { width: auto }
+.confusion td + td { background: color-mix(in srgb, #e8590c calc(var(--share) * 70%), transparent); min-width: 4rem }
 .level { stroke: var(--faint); stroke-dasharray: 6 6 }
 .key { margin: .2rem 0 0; font-size: .85rem }
 .key span { margin-right: 1.2rem }

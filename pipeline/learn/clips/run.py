@@ -2,72 +2,67 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from pipeline.errors import ConfigError, ModelError
-from pipeline.learn.archive import prepare
+from pipeline.learn.archive import Archive, prepare
 from pipeline.learn.clips.catalog import Catalog, Example, checked, read_catalog
-from pipeline.learn.clips.head import Head, choose_decay, fit_head, macro_f1, temperature
+from pipeline.learn.clips.draws import Draws
+from pipeline.learn.clips.exam import Exam
+from pipeline.learn.clips.head import choose_decay, fit_head
+from pipeline.learn.clips.pictures import Shelf, Skipped
 from pipeline.learn.clips.splits import split
-from pipeline.learn.clips.vectors import Skipped, Vectors, vectors
+from pipeline.learn.clips.tune import EPOCHS, Course, Limits, Tuning, tune
+from pipeline.learn.clips.tuner import Freeze, Tuner
+from pipeline.learn.clips.vectors import Vectors, vectors
+from pipeline.learn.clips.verdict import Verdict
+from pipeline.learn.precision import is_half_faster
 from pipeline.models import load
-from pipeline.models.checkpoint import save
 from pipeline.models.split import SplitNetwork
 from pipeline.recognize.backend import choose_device
-from pipeline.structures import F32
 
 BACKBONE = "figures"
+TRIED = 2
+"""Clips on which number formats are compared."""
 SIDED = re.compile(r"(?<![a-z])(left|right)(?![a-z])", re.IGNORECASE)
-RESAMPLES = 2000
-"""Of the held-out groups, for the interval."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the trained network makes of the clips held out."""
+class Reading:
+    """How many clips are read."""
 
-    classes: tuple[str, ...]
-    examples: tuple[Example, ...]
-    scores: F32
-    """[N, C] after softmax."""
+    done: int
+    total: int
 
-    @property
-    def truth(self) -> NDArray[np.int64]:
-        """Class ids [N]."""
-        return np.array([self.classes.index(example.label) for example in self.examples])
 
-    @property
-    def said(self) -> NDArray[np.int64]:
-        """Class ids [N]."""
-        return np.asarray(self.scores.argmax(axis=1), np.int64)
+Notify = Callable[[Reading | Tuning], None]
+Say = Callable[[str], None]
 
-    @property
-    def macro_f1(self) -> float:
-        """F1 of each class, averaged."""
-        return macro_f1(self.said, self.truth, len(self.classes))
 
-    @property
-    def confusion(self) -> NDArray[np.int64]:
-        """How often a class (row) was taken for another (column) [C, C]."""
-        found = np.zeros((len(self.classes), len(self.classes)), np.int64)
-        np.add.at(found, (self.truth, self.said), 1)
-        return found
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to train."""
 
-    def interval(self, seed: int) -> tuple[float, float]:
-        """Of the macro-F1, 95 %: whole groups are drawn again and again, as clips of one group are not independent."""
-        groups = [[i for i, e in enumerate(self.examples) if e.group == name] for name in sorted({e.group for e in self.examples})]
-        rng, truth, said = np.random.default_rng(seed), self.truth, self.said
-        drawn = (np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))]) for _ in range(RESAMPLES))
-        low, high = np.quantile([macro_f1(said[rows], truth[rows], len(self.classes)) for rows in drawn], (0.025, 0.975))
-        return float(low), float(high)
+    model: str = BACKBONE
+    """The backbone: a network whose head is average pooling and a linear layer, or a checkpoint of one."""
+    weights: str = "default"
+    freeze: Freeze = "half"
+    """What of the backbone stays as it is: all, half, none."""
+    seconds: float = 1800.0
+    """Of training after the clips are read, at most; those of earlier runs included."""
+    patience: int = 8
+    """Epochs in a row without a better macro-F1 after which it ends."""
+    seed: int = 0
+    """Of the split, the order of the clips and their variants."""
+    device: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,68 +71,69 @@ class Taught:
 
     checkpoint: Path
     verdict: Verdict
+    learned: tuple[Example, ...]
     skipped: tuple[str, ...]
     """Clips that could not be used, and why."""
     folds: float
-    """Macro-F1 over folds of groups of the clips that were learned from."""
+    """Macro-F1 of the head alone over folds of groups of the clips that were learned from."""
+    history: tuple[Mapping[str, float], ...]
+    """An entry for the head alone (epoch 0) and for each epoch: epoch, elapsed, loss, held_out_loss, macro_f1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What there is to learn from, and to examine with."""
+
+    classes: tuple[str, ...]
+    learned: tuple[Example, ...]
+    held: tuple[Example, ...]
+    vectors: Mapping[Example, Vectors]
+    shelf: Shelf
+    skipped: tuple[str, ...]
+    mirror: bool
+    """Whether clips may be mirrored."""
 
 
 def train_clips(
     source: Path,
     output: Path,
+    plan: Plan | None = None,
     *,
-    model: str = BACKBONE,
-    weights: str = "default",
     overwrite: bool = False,
-    seed: int = 0,
-    device: str = "auto",
-    notify: Callable[[int, int], None] = lambda done, total: None,
-    say: Callable[[str], None] = lambda text: None,
+    resume: bool = False,
+    notify: Notify = lambda progress: None,
+    say: Say = lambda text: None,
 ) -> Taught:
-    """Trains a new head for the actions in labelled clips, on a backbone that stays as it is.
+    """Trains a network for the actions in labelled clips: first a new head, then the later half of the backbone with it.
 
     Args:
         source: folders of clips or a CSV file, see `read_catalog`.
-        output: the checkpoint, FILE.safetensors.
-        model: the backbone: a network whose head is average pooling and a linear layer, or a checkpoint of one.
-        weights: of the backbone.
+        output: the checkpoint, FILE.safetensors. It always holds the best network so far; FILE.state.safetensors beside it is for
+            going on later.
+        plan: how.
         overwrite: replace what exists.
-        seed: of the split.
-        device: auto, cpu, cuda or mps.
-        notify: hears how many clips of how many are read; may interrupt with KeyboardInterrupt, and nothing is written.
+        resume: go on from the state beside `output`; without one, start from the beginning.
+        notify: hears how far it is; may interrupt with KeyboardInterrupt, and what is in the files stays usable.
         say: hears what was chosen, as sentences.
 
     Raises:
-        ConfigError: the output exists, or the backbone has no linear head.
+        ConfigError: the output exists, the backbone has no linear head, or the state was made with other options or is at its end.
         InputError: there is too little to learn from.
-        ModelError: the backbone cannot be had.
+        ModelError: the backbone or the state cannot be had, or the training has diverged.
         OutputError: the output cannot be written.
     """
+    plan = plan or Plan()
     prepare(output)
-    if output.exists() and not overwrite:
-        raise ConfigError(f"{output} already exists", todo="--overwrite replaces it")
     catalog = read_catalog(source)
-    split(catalog, seed)  # refuses what it must before anything is read
-    network = _backbone(model, weights)
-    where = choose_device(device)
-    network.to(where)
-    read, skipped = _read(catalog, network, where, notify)
-    for text in skipped:
-        say(f"skipped: {text}")
-    catalog = checked(source, [clip.example for clip in read])
-    learned, held = split(catalog, seed)
-    by_example = {clip.example: clip for clip in read}
-    return _learn(
-        catalog,
-        [by_example[example] for example in learned],
-        [by_example[example] for example in held],
-        network,
-        output,
-        _command(source, model, seed),
-        seed,
-        tuple(skipped),
-        say,
-    )
+    split(catalog, plan.seed)  # refuses what it must before anything is read
+    network = _backbone(plan.model, plan.weights)
+    archive = Archive(output, network.metadata, _options(plan, catalog))
+    going_on = archive.check(resume=resume, overwrite=overwrite)
+    if resume and not going_on:
+        say(f"nothing to resume: there is no {archive.state}; starting from the beginning")
+    network.to(choose_device(plan.device))
+    lesson = _gather(source, catalog, network, plan, notify, say)
+    return _learn(network, lesson, archive, plan, f"camreel train {source.name}", going_on, notify, say)
 
 
 def _backbone(model: str, weights: str) -> SplitNetwork:
@@ -150,61 +146,93 @@ def _backbone(model: str, weights: str) -> SplitNetwork:
     return network
 
 
-def _read(
-    catalog: Catalog, network: SplitNetwork, device: str, notify: Callable[[int, int], None]
-) -> tuple[list[Vectors], list[str]]:
-    read, skipped = list[Vectors](), list[str]()
+def _options(plan: Plan, catalog: Catalog) -> dict[str, str]:
+    """What a run that goes on may not change."""
+    counts = Counter(example.label for example in catalog.examples)
+    clips = ", ".join(f"{label} {count}" for label, count in sorted(counts.items()))
+    return {"model": plan.model, "weights": plan.weights, "freeze": plan.freeze, "seed": str(plan.seed), "clips": clips}
+
+
+def _gather(source: Path, catalog: Catalog, network: SplitNetwork, plan: Plan, notify: Notify, say: Say) -> Lesson:
+    shelf, device = Shelf(network), choose_device(plan.device)
+    read, skipped = dict[Example, Vectors](), list[str]()
     for number, example in enumerate(catalog.examples):
         try:
-            read.append(vectors(example, network, device))
+            pictures = shelf.pictures(example)
+            sides = (pictures, np.ascontiguousarray(pictures[:, :, ::-1]))
+            of_sides = (vectors(side, network, lambda x: network.features(x).maps, device) for side in sides)
+            read[example] = Vectors(example, *of_sides)
         except Skipped as error:
             skipped.append(f"{error.what}: {error.why}" if error.why else error.what)
-        notify(number + 1, len(catalog.examples))
-    return read, skipped
+            say(f"skipped: {skipped[-1]}")
+        notify(Reading(number + 1, len(catalog.examples)))
+    usable = checked(source, list(read))
+    learned, held = split(usable, plan.seed)
+    mirror = not any(SIDED.search(name.replace("_", " ")) for name in usable.classes)
+    if not mirror:
+        say("clips are not mirrored: a class name says left or right")
+    return Lesson(usable.classes, learned, held, read, shelf, tuple(skipped), mirror)
 
 
 def _learn(
-    catalog: Catalog,
-    learned: Sequence[Vectors],
-    held: Sequence[Vectors],
-    network: SplitNetwork,
-    output: Path,
-    command: str,
-    seed: int,
-    skipped: tuple[str, ...],
-    say: Callable[[str], None],
+    network: SplitNetwork, lesson: Lesson, archive: Archive, plan: Plan, command: str, going_on: bool, notify: Notify, say: Say
 ) -> Taught:
-    mirror = not any(SIDED.search(name.replace("_", " ")) for name in catalog.classes)
-    if not mirror:
-        say("clips are not mirrored: a class name says left or right")
-    decay, folds = choose_decay(learned, catalog.classes, mirror, seed)
-    head = fit_head(learned, catalog.classes, decay, mirror)
-    logits = np.stack([head.logits(clip.plain).mean(axis=0) for clip in held])
-    truth = np.array([catalog.classes.index(clip.example.label) for clip in held])
-    head = head.scaled(1 / temperature(logits, truth))
-    scores = torch.from_numpy(np.stack([head.logits(clip.plain).mean(axis=0) for clip in held])).softmax(dim=1).numpy()
-    verdict = Verdict(catalog.classes, tuple(clip.example for clip in held), scores)
-    low, high = verdict.interval(seed)
-    metrics = {
-        "macro_f1": round(verdict.macro_f1, 4),
-        "macro_f1_interval": [round(low, 4), round(high, 4)],
-        "folds_macro_f1": round(folds, 4),
-        "clips": {"learned": len(learned), "held_out": len(held), "skipped": len(skipped)},
-        "weight_decay": decay,
-    }
-    _save(output, network, head, catalog.classes, metrics, command)
-    return Taught(output, verdict, skipped, folds)
+    device = choose_device(plan.device)
+    known = [lesson.vectors[example] for example in lesson.learned]
+    decay, folds = choose_decay(known, lesson.classes, lesson.mirror, plan.seed)
+    head = fit_head(known, lesson.classes, decay, lesson.mirror)
+    tuner = Tuner(network, head, balance(lesson.learned, lesson.classes), plan.freeze, device)
+    exam = Exam(tuner, network, lesson.shelf, lesson.held, lesson.classes, device)
+    clips = {"learned": len(lesson.learned), "held_out": len(lesson.held), "skipped": len(lesson.skipped)}
+    metrics = {"folds_macro_f1": round(folds, 4), "clips": clips, "weight_decay": decay}
+    command += f" --model {plan.model} --freeze {plan.freeze} --seed {plan.seed}"
+
+    def keep(verdict: Verdict) -> None:
+        exam.keep(archive.checkpoint, verdict, metrics, command)
+
+    draws = Draws(lesson.learned, lesson.shelf, lesson.classes, network.clip_len, lesson.mirror, plan.seed)
+    course = _open(archive, tuner, plan, going_on, say)
+    if not course.history:
+        verdict = exam.take()
+        course.add(tuner.step / draws.per_epoch, tuner.elapsed, math.nan, verdict)
+        say(
+            f"the head alone: macro-F1 {verdict.macro_f1:.3f} on {len(lesson.held)} clips held out, folds of the others {folds:.3f}"
+        )
+        keep(verdict)
+    if plan.freeze != "all":
+        limits = Limits(plan.seconds, plan.patience)
+        pictures, labels = draws.draw(0)
+        tuner.half = is_half_faster(lambda half: tuner.try_step(pictures[:TRIED], labels[:TRIED], half), device)
+        say(f"training on {device} in {'bfloat16' if tuner.half else 'float32'}")
+
+        def save() -> None:
+            archive.save_state(tuner, {})
+
+        tune(tuner, draws, course, limits, examine=exam.take, keep=keep, save=save, notify=notify, clock=time.monotonic)
+    verdict = exam.of(archive.checkpoint)
+    return Taught(archive.checkpoint, verdict, lesson.learned, lesson.skipped, folds, tuple(course.history))
 
 
-def _save(output: Path, network: SplitNetwork, head: Head, classes: tuple[str, ...], metrics: dict[str, Any], command: str) -> None:
-    layer = network.family.classifier
-    tensors = dict(network.net.state_dict())
-    old = tensors[f"{layer}.weight"]
-    tensors[f"{layer}.weight"] = torch.from_numpy(head.weight).reshape(len(classes), *old.shape[1:])
-    tensors[f"{layer}.bias"] = torch.from_numpy(head.bias)
-    fields = {"classes": classes, "multilabel": False, "metrics": metrics, "source": command}
-    save(output, tensors, network.metadata.model_copy(update=fields))
+def _open(archive: Archive, tuner: Tuner, plan: Plan, going_on: bool, say: Say) -> Course:
+    """What an earlier run did, if this one goes on from it."""
+    if not going_on:
+        return Course(archive.history)
+    archive.restore(tuner)
+    # Without the checkpoint nobody has the best network any more.
+    course = Course(archive.history if archive.checkpoint.exists() else [])
+    archive.history = course.history
+    if tuner.elapsed >= plan.seconds:
+        why = f"it has trained for {tuner.elapsed:.0f} of {plan.seconds:.0f} s"
+        raise ConfigError("there is no time left to train", why, "give more with --time: it counts from the very beginning")
+    if course.history and course.is_over(plan.patience):
+        best, last = course.history[course.best]["epoch"], course.history[-1]["epoch"]
+        why = f"epoch {best:g} was the best of {last:g}, at most {EPOCHS} are done"
+        raise ConfigError("the training is at its end", why, "give more --patience, or start anew with --overwrite")
+    say(f"going on from {archive.state}: step {tuner.step}, {tuner.elapsed:.0f} s")
+    return course
 
 
-def _command(source: Path, model: str, seed: int) -> str:
-    return f"camreel train {source.name} --model {model} --seed {seed}"
+def balance(examples: Sequence[Example], classes: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Weights of the classes [C] with which each counts the same; their mean over the examples is 1."""
+    counts = Counter(example.label for example in examples)
+    return np.array([len(examples) / len(classes) / counts[name] for name in classes])
