@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import cv2
 import numpy as np
 
@@ -41,3 +43,22 @@ def agreement(one: F32, other: F32) -> F32:
     """How much two pictures [h, w] in luma levels agree, by cell, in [0, 1]."""
     difference = cv2.blur(cv2.absdiff(one, other), (3, 3))
     return np.asarray(np.exp(-((difference / GUARD) ** 2)), np.float32)
+
+
+def origins(flow: F32, shape: tuple[int, int]) -> F32:
+    """Where in the one picture each of (h, w) cells of the other came from: (x, y) in cells [h, w, 2], from the flow [H, W, 2]."""
+    height, width = shape
+    scale = np.array([width / flow.shape[1], height / flow.shape[0]], np.float32)
+    shift = cv2.resize(flow, (width, height), interpolation=cv2.INTER_AREA) * scale
+    return np.asarray(shift + _mesh(height, width), np.float32)
+
+
+@cache
+def _mesh(height: int, width: int) -> F32:
+    return np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)
+
+
+def carry(values: F32, source: F32) -> F32:
+    """Values [h, w] or [h, w, S] read at the points (x, y) of `source` [h, w, 2]; held beyond the edges."""
+    carried = cv2.remap(values, source, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
+    return np.asarray(carried, np.float32).reshape(values.shape)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cams import METHODS, activation_maps
-from pipeline.config import Config
+from pipeline.config import Config, LocalizeConfig
 from pipeline.errors import ConfigError, nearest
 from pipeline.recognize import Backend, choose_backend, map_cells
 from pipeline.sample import InputSize, input_size
@@ -77,7 +77,7 @@ def settle(info: VideoInfo, recognizer: Recognizer, config: Config) -> Settings:
         maps=lambda network, features, classes: _maps(method, network, features, classes),
         grid=inputs[-1].grid(info.width, info.height, geometry.start[1:], geometry.jump[1:]),
         cells=map_cells(recognizer, backend, inputs[-1].shape),
-        threshold=config.localize.threshold or _threshold(recognizer, config.localize.boxes),
+        threshold=box_threshold(recognizer, config.localize),
         backend=backend,
         frames_per_step=math.ceil(stride * backend.batch * frames_per_sample) + 1,
     )
@@ -150,9 +150,10 @@ def _inputs(info: VideoInfo, recognizer: Recognizer, config: Config) -> tuple[In
     )
 
 
-def _threshold(recognizer: Recognizer, boxes: str) -> float:
-    """Of boxes where none is asked for; what comes with a checkpoint is for extents."""
-    return recognizer.threshold if recognizer.threshold and boxes == "extent" else THRESHOLDS[boxes]
+def box_threshold(recognizer: Recognizer, localize: LocalizeConfig) -> float:
+    """From where on boxes begin: what is asked for, else what comes with a checkpoint, which is for extents, else the default."""
+    stored = recognizer.threshold if localize.boxes == "extent" else None
+    return localize.threshold or stored or THRESHOLDS[localize.boxes]
 
 
 def _window(recognizer: Recognizer, config: Config) -> tuple[int, int]:

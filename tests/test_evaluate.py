@@ -17,7 +17,7 @@ from pipeline.cli.app import main
 from pipeline.config import Config
 from pipeline.errors import ConfigError, InputError, ModelError
 from pipeline.evaluate import calibrate, calibrate_scores, evaluate, fold_calibration, page, render
-from pipeline.evaluate.baselines import BASELINES, centre_gaussian, centre_point, motion_peak, random_map
+from pipeline.evaluate.baselines import BASELINES, centre_gaussian, centre_point, motion_peak, own_motion, random_map
 from pipeline.evaluate.case import Case
 from pipeline.evaluate.data import figures as data
 from pipeline.evaluate.metrics.frames import false_signal, macro_f1
@@ -32,9 +32,9 @@ from pipeline.figures import ACTIONS, SPLITS, Film, film
 from pipeline.figures.write import write_film, write_pair
 from pipeline.locate import find_boxes
 from pipeline.models import checkpoint, load
-from pipeline.structures import Action, Frame, Grid, Localization, Segment
+from pipeline.structures import Action, Frame, Grid, Localization, Picture, Segment
 from pipeline.truth import Truth
-from tests.make import MILLI, TinyRecognizer, activation, frames, picture
+from tests.make import MILLI, TinyRecognizer, activation, frames, picture, textured
 
 SIZE = (96, 64)
 FRAMES = 30
@@ -116,6 +116,20 @@ def test_who_is_not_seen_is_no_target(duel):
     assert walk.class_id == 0
 
 
+def test_without_masks_boxes_are_taken_for_them(duel):
+    boxes = duel.boxes.copy()
+    boxes[1, 0] = np.nan
+    boxes[0, 1] = (80.4, 4.6, 90.4, 15.4)
+    plain = dataclasses.replace(duel, masks=None, boxes=boxes)
+    walk, clap = targets(plain, 0)
+    assert np.array_equal(walk.mask, duel.masks[0] == 1) and np.array_equal(clap.mask, duel.masks[0] == 2)
+    (alone,) = targets(plain, 1)
+    assert np.array_equal(alone.mask, duel.masks[1] == 2) and alone.boxes.tolist() == [[80, 5, 90, 15]]
+    assert targets(dataclasses.replace(plain, boxes=np.full_like(boxes, np.nan)), 0) == []
+    # Half of the box is empty: the mask says so.
+    assert targets(dataclasses.replace(duel, masks=duel.masks * (np.arange(100) < 85)), 0)[1].mask.sum() == 50
+
+
 def test_a_tally_is_class_conditional_and_keeps_no_maps(duel):
     tally = Tally((0.5,), 0.0)
     left = np.zeros((20, 50), np.float32)
@@ -142,21 +156,40 @@ def test_boxes_of_a_tally_are_the_products():
     assert mine == pytest.approx(np.array([box.xyxy for box in found], np.float32))
 
 
+def shown(what: Picture, index: int = 0) -> Frame:
+    return Frame(index, index, index / 25, MILLI, what)
+
+
 def test_baselines_look_where_they_say():
-    still, moved = picture(107, 60, 90), np.full((60, 107), 90)
-    moved[40:50, 70:80] = 200
+    luma = np.full((60, 107), 90)
+    luma[40:50, 70:80] = 200
+    still, moved = shown(picture(107, 60, 90)), shown(picture(107, 60, luma))
     assert centre_point(0)(still).peak == (53, 29.5)
     gaussian = centre_gaussian(0)(still)
     assert gaussian.saliency.shape == (60, 107)
     assert gaussian.peak == pytest.approx((53, 29.5), abs=1)
     look = motion_peak(0)
     assert look(still) == Spot(None, None)
-    assert look(picture(107, 60, moved)).peak == pytest.approx((74.5, 44.5), abs=1.5)
-    assert look(picture(107, 60, moved)) == Spot(None, None)
+    assert look(moved).peak == pytest.approx((74.5, 44.5), abs=1.5)
+    assert look(moved) == Spot(None, None)
     noise, again = random_map(5), random_map(5)
     first = noise(still)
     assert first.peak == again(still).peak
     assert not np.array_equal(first.saliency, noise(still).saliency)
+
+
+def test_motion_without_the_camera_is_of_who_moves():
+    """The camera pans over a texture; a square walks the other way."""
+    looks = {"all": motion_peak(0), "own": own_motion(0)}
+    for step in range(8):
+        luma = textured(160, 90, shift=3 * step).y.copy()
+        luma[50:70, 100 - 3 * step : 120 - 3 * step] = 255
+        spots = {name: look(shown(picture(160, 90, luma), step)) for name, look in looks.items()}
+    x, y = spots["own"].peak
+    assert 45 <= y <= 75 and 70 <= x <= 110
+    shares = {name: spot.saliency[33:47, 48:72].sum() / spot.saliency.sum() for name, spot in spots.items()}
+    assert shares["own"] > 2 * shares["all"]
+    assert own_motion(0)(shown(picture(160, 90))) == Spot(None, None)
 
 
 def test_a_centred_figure_is_found_by_the_centre_and_not_by_a_corner(duel):
@@ -164,7 +197,7 @@ def test_a_centred_figure_is_found_by_the_centre_and_not_by_a_corner(duel):
     masks = np.zeros((2, 40, 100), np.uint8)
     masks[:, 15:25, 45:55] = 1
     centred = truth([[0], [0]], masks=masks)
-    tally.add(targets(centred, 0)[0], centre_gaussian(0)(picture(100, 40)))
+    tally.add(targets(centred, 0)[0], centre_gaussian(0)(shown(picture(100, 40))))
     assert tally.places().distance[0] == 0
     assert tally.places().energy[0] > centred.masks[0].mean() * 2
 
@@ -177,7 +210,7 @@ class Oracle:
 
     def __call__(self, uri, config, recognizer):
         told = self.films[Path(uri).name].truth
-        shown = picture(told.width, told.height)
+        still = picture(told.width, told.height)
         grid = Grid((0.0, 0.0), (1.0, 1.0))
         true = (told.actions[:, :, None] == np.arange(len(told.classes))).any(axis=1)
         for i, time in enumerate(told.times.tolist()):
@@ -189,7 +222,7 @@ class Oracle:
                 score = 0.9 if true[i, c] else 0.01
                 actions.append(Action(c, label, score, 10 * score, here.get(c), 1.0, grid, peak, ()))
             ended = self._segments(told, true) if i + 1 == len(told.times) else ()
-            yield Localization(Frame(i, i, time, MILLI, shown), tuple(actions), ended)
+            yield Localization(Frame(i, i, time, MILLI, still), tuple(actions), ended)
 
     def _segments(self, told, true):
         from pipeline.evaluate.metrics.segments import spans
@@ -244,7 +277,7 @@ def test_the_score_threshold_is_the_best_that_keeps_false_signals_rare():
 def places(ious) -> Places:
     ious = np.array(ious, np.float32)
     none = np.zeros(len(ious), np.float32)
-    return Places(none.astype(np.int64), none, none, none, ious, none > 0, 0.0)
+    return Places(none.astype(np.int64), none, none, none, ious, none > 0, none, none, 0.0, 0.0, 0.0)
 
 
 def test_the_box_threshold_is_best_over_videos_and_not_over_frames():
@@ -302,6 +335,7 @@ def test_a_checkpoint_is_calibrated_in_its_place(small_world, tmp_path):
     assert torch.equal(after["last.0.weight"], tensors["last.0.weight"])
     assert found.metrics.get("false_signal", 0) <= 0.015 and found.metrics["frame_f1"] > 0
     assert metadata.metrics["validation"] == found.metrics and "max_box_acc_v2" in found.metrics
+    assert "frame_map_50" not in found.metrics
 
 
 def test_a_checkpoint_of_other_classes_is_left_as_it_is(small_world, tmp_path):
@@ -386,11 +420,21 @@ def test_the_drawn_frame_shows_the_truth_in_green_where_it_is():
     box = [[[20, 40, 100, 120]]]
     told = truth([[0]], box, np.zeros((1, 160, 320), np.uint8), size=(320, 160))
     said = Localization(frames([0.0], width=320, height=160)[0], ())
-    tile = exhibits.draw(told, said)
+    tile = exhibits.draw(told, [0, 1], said)
     assert tile.shape == (160, 320, 3)
     green = (tile == exhibits.GREEN).all(axis=2)
     rows, columns = np.nonzero(green)
     assert (columns.min(), rows.min(), columns.max(), rows.max()) == (20, 40, 99, 119)
+
+
+def test_the_map_of_a_class_is_drawn_whatever_the_network_calls_it():
+    told = truth([[0]], [[[20, 40, 100, 120]]], np.zeros((1, 160, 320), np.uint8), size=(320, 160))
+    grid = Grid((9.5, 9.5), (20.0, 20.0))
+    acts = [Action(c, "strolling", 0.9, 2.0, np.ones((8, 16), np.float32), 1.0, grid, None, ()) for c in (4, 7)]
+    frame = frames([0.0], width=320, height=160)[0]
+    blank = exhibits.draw(told, [7, 2], Localization(frame, ()))
+    assert np.array_equal(exhibits.draw(told, [7, 2], Localization(frame, (acts[0],))), blank)
+    assert not np.array_equal(exhibits.draw(told, [7, 2], Localization(frame, (acts[1],))), blank)
 
 
 def test_seeds_of_several_splits_are_told_at_once():

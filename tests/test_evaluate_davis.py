@@ -14,7 +14,8 @@ from pipeline.config import Config
 from pipeline.errors import ConfigError, InputError
 from pipeline.evaluate import evaluate, page, render
 from pipeline.evaluate.data import DATA, davis
-from pipeline.evaluate.observe import whole
+from pipeline.evaluate.observe import Network, whole
+from pipeline.evaluate.survey import Survey
 from pipeline.figures import film
 from pipeline.figures.write import write_film
 from pipeline.truth import NONE
@@ -84,6 +85,16 @@ def test_an_evaluation_says_where_and_nothing_of_when(folder):
     assert "davis" in render(report) and "seeds" not in render(report)
     shown = page(report, ["camreel"], "1")
     assert shown.count("<img") == 2 and "<svg" not in shown
+
+
+def test_boxes_of_a_given_class_count_however_low_its_score(folder):
+    cases = davis.validation(folder, 4)
+    seen = Survey(None, 1.0).run(cases, {"model": Network(seer(), SEER)}, {"model": (0.5,)})["model"]
+    for video in seen:
+        assert video.scores is None
+        assert 0 < video.detected.found.scores.max() < SEER.localize.min_score
+        assert set(video.detected.found.labels.tolist()) == set(video.detected.true.labels.tolist()) == {"black swan"}
+        assert video.detected.true.frames.tolist() == list(range(1, FRAMES))
 
 
 def test_the_command_takes_the_folder(folder, capsys):

@@ -6,11 +6,23 @@ import numpy as np
 import pytest
 
 from pipeline.evaluate.metrics.frames import false_signal, idle, lag, macro_f1, temporal_iou
-from pipeline.evaluate.metrics.places import best_iou, box_accuracy, cover, distance, energy, over_videos
+from pipeline.evaluate.metrics.pixels import PixelPrecision
+from pipeline.evaluate.metrics.places import (
+    best_iou,
+    box_accuracy,
+    cover,
+    distance,
+    energy,
+    over_videos,
+    overlaps,
+    painted,
+    verdict,
+)
 from pipeline.evaluate.metrics.segments import detection_precision, overlap, spans, temporal_map
-from pipeline.evaluate.metrics.steady import Flicker
+from pipeline.evaluate.metrics.steady import Flicker, Passage
 from pipeline.evaluate.metrics.windows import average_precision, mean_average_precision, top1, windows
 from pipeline.structures import Segment
+from tests.make import picture, textured
 
 NAN = float("nan")
 
@@ -78,6 +90,84 @@ def test_the_best_pair_of_boxes_counts():
     assert best_iou(found[:0], true) == 0
     assert best_iou(found, true[:0]) == 0
     assert best_iou(found[:1], true) == 0
+
+
+def test_overlaps_of_boxes_are_pair_by_pair():
+    a = np.array([[0, 0, 40, 10], [0, 0, 10, 40], [0, 0, 4, 4]], np.float32)
+    b = np.array([[20, 0, 60, 10], [0, 20, 10, 60], [4, 0, 8, 4]], np.float32)
+    assert overlaps(a, b) == pytest.approx([1 / 3, 1 / 3, 0])
+
+
+def test_boxes_are_painted_half_open_and_rounded():
+    boxes = np.array([[2.4, 0.6, 5.5, 3.4], [8, 2, 12, 9], [-3, 3, 1, 4]], np.float32)
+    expected = np.zeros((4, 10), bool)
+    expected[1:3, 2:6] = expected[2:4, 8:10] = expected[3:4, 0:1] = True
+    assert np.array_equal(painted(boxes, (4, 10)), expected)
+    assert not painted(boxes[:0], (4, 10)).any()
+
+
+@pytest.mark.parametrize(
+    ("peak", "expected"),
+    [
+        ((85, 10), (1, 0)),  # on who acts
+        ((91, 10), (1, 0)),  # 2 pixels beside him: 5 % of the height of 40
+        ((92, 10), (0, 0)),  # 3 pixels
+        ((85, 17), (0, 0)),
+        ((78, 10), (1, 1)),  # near enough, and yet on a bystander
+        ((75, 10), (0, 1)),
+        ((50, 30), (NAN, NAN)),  # on somebody to be ignored
+        ((60, 30), (0, 1)),  # on somebody to be ignored before a bystander
+        ((20, 20), (0, 0)),
+        (None, (0, 0)),
+    ],
+)
+def test_the_verdict_on_a_peak(mask, peak, expected):
+    ignored = painted(np.array([[45, 25, 65, 35]]), mask.shape)
+    others = painted(np.array([[70, 5, 80, 15], [58, 25, 70, 35]]), mask.shape)
+    assert verdict(peak, mask, ignored, others) == pytest.approx(expected, nan_ok=True)
+
+
+def test_who_is_ignored_beside_who_acts_does_not_spoil_a_hit(mask):
+    nobody = np.zeros_like(mask)
+    assert verdict((90, 10), mask, painted(np.array([[88, 5, 99, 15]]), mask.shape), nobody) == (1, 0)
+
+
+def pixel_precision(maps, masks) -> float:
+    """Over all pixels, threshold by threshold."""
+    s, t = np.stack(maps), np.stack(masks)
+    area, before = 0.0, 0.0
+    for least in np.unique(s)[::-1]:
+        chosen = s >= least
+        precision, recall = (chosen & t).sum() / chosen.sum(), (chosen & t).sum() / t.sum()
+        area, before = area + precision * (recall - before), recall
+    return area
+
+
+def test_pixel_precision_is_that_over_all_pixels_of_all_frames():
+    rng = np.random.default_rng(2)
+    maps = [(rng.integers(0, 1001, (5, 12)) / 1000).astype(np.float32) for _ in range(3)]
+    masks = [np.zeros((40, 120), bool) for _ in maps]
+    masks[0][3:22, 15:48], masks[1][:, 100:], masks[2][39:, 0:1] = True, True, True
+    measured = PixelPrecision()
+    for saliency, inside in zip(maps, masks, strict=True):
+        measured.add(saliency, cover(inside, saliency.shape))
+    large = [np.kron(saliency, np.ones((8, 10), np.float32)) for saliency in maps]
+    assert measured.value == pytest.approx(pixel_precision(large, masks), abs=1e-6)
+
+
+def test_pixel_precision_by_hand(mask):
+    covered = cover(mask, (8, 20))
+    right, flat = PixelPrecision(), PixelPrecision()
+    right.add(covered, covered)
+    flat.add(np.full((8, 20), 0.3, np.float32), covered)
+    assert right.value == pytest.approx(1)
+    assert flat.value == pytest.approx(mask.mean())
+    half = PixelPrecision()
+    saliency = np.zeros((8, 20), np.float32)
+    saliency[1:3, 17:19] = 0.8  # the right half of who acts and as much beside: 100 pixels at recall .5, the rest at all 4000
+    half.add(saliency, covered)
+    assert half.value == pytest.approx(0.5 * 50 / 100 + 0.5 * 100 / 4000)
+    assert np.isnan(PixelPrecision().value)
 
 
 def test_box_accuracy_is_the_mean_over_three_overlaps():
@@ -225,3 +315,56 @@ def test_flicker_needs_the_same_class_on_two_frames_in_a_row():
     assert np.isnan(flicker.value)
     flicker.add(3, 0, one)
     assert flicker.value == 0
+
+
+def blob(x: int, y: int = 40) -> np.ndarray:
+    """A map [45, 80] of a picture of 160x90 with a soft spot at (x, y) in pixels."""
+    rows, columns = np.mgrid[:45, :80]
+    return np.exp(-((columns - x / 2) ** 2 + (rows - y / 2) ** 2) / 60).astype(np.float32)
+
+
+def watched(step: int, drift: int, pictures=None) -> Flicker:
+    """Four frames on which the picture moves by `step` pixels and the map by `drift`."""
+    flicker, passage = Flicker(), Passage()
+    for frame in range(4):
+        passage.see(pictures[frame] if pictures else textured(160, 90, shift=step * frame))
+        flicker.add(frame, 0, blob(60 + drift * frame), passage)
+    return flicker
+
+
+def test_a_map_that_moves_with_the_picture_flickers_and_does_not_warp():
+    along = watched(6, 6)
+    assert along.value > 20
+    assert along.warping < along.value / 8
+
+
+def test_a_map_that_stays_while_the_picture_moves_warps_and_does_not_flicker():
+    staying = watched(6, 0)
+    assert staying.value == 0
+    assert staying.warping == pytest.approx(watched(0, 6).value, rel=0.25)
+
+
+def test_both_are_the_same_where_nothing_moves():
+    still = watched(0, 6)
+    assert still.warping == pytest.approx(still.value, rel=0.02)
+
+
+def test_a_scene_cut_hardly_counts():
+    cut = [textured(160, 90, seed=seed, shift=3 * frame) for frame, seed in enumerate((0, 0, 1, 1))]
+    passage = Passage()
+    passage.see(cut[1])
+    passage.see(cut[2])
+    source, sure = passage((45, 80))
+    assert source.shape == (45, 80, 2) and sure.mean() < 0.35
+    passage.see(cut[3])
+    assert passage((45, 80))[1].mean() > 0.9
+
+
+def test_the_warping_error_needs_two_frames_in_a_row():
+    flicker, passage = Flicker(), Passage()
+    for frame in (0, 2, 4):
+        passage.see(picture(160, 90))
+        flicker.add(frame, 0, blob(60), passage)
+    assert np.isnan(flicker.warping) and np.isnan(flicker.value)
+    flicker.add(5, 0, blob(60))
+    assert np.isnan(flicker.warping) and flicker.value == 0

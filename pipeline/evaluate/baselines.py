@@ -10,9 +10,11 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from pipeline.delimit.motion import Motion
 from pipeline.evaluate.tally import Spot
 from pipeline.project import MAP_SIDE, fitted
-from pipeline.structures import F32, Picture
+from pipeline.shrink import shrink_plane
+from pipeline.structures import F32, Frame, Picture
 
 SPREAD = 0.25
 """Standard deviation of the centre Gaussian as a share of each side."""
@@ -21,22 +23,22 @@ NOISE_CELLS = 14
 BLUR = 1.5
 """Standard deviation in cells (of 1/107 of the long side) by which pictures are blurred before they are compared."""
 
-Look = Callable[[Picture], Spot]
-"""Takes the pictures of one video in order."""
+Look = Callable[[Frame], Spot]
+"""Takes the frames of one video in order."""
 
 
 def centre_point(seed: int) -> Look:
     """Always the centre of the picture."""
-    return lambda picture: Spot(None, ((picture.width - 1) / 2, (picture.height - 1) / 2))
+    return lambda frame: Spot(None, ((frame.picture.width - 1) / 2, (frame.picture.height - 1) / 2))
 
 
 def centre_gaussian(seed: int) -> Look:
     """A hill in the centre of the picture."""
 
-    def look(picture: Picture) -> Spot:
-        rows, columns = (((np.arange(n) + 0.5) / n - 0.5) / SPREAD for n in _cells(picture))
+    def look(frame: Frame) -> Spot:
+        rows, columns = (((np.arange(n) + 0.5) / n - 0.5) / SPREAD for n in _cells(frame.picture))
         hill = np.exp(-(rows[:, None] ** 2 + columns[None] ** 2) / 2)
-        return _spot(np.asarray(hill / hill.max(), np.float32), picture)
+        return _spot(np.asarray(hill / hill.max(), np.float32), frame.picture)
 
     return look
 
@@ -45,26 +47,43 @@ def random_map(seed: int) -> Look:
     """Other noise on every frame, as coarse as a network's map."""
     rng = np.random.default_rng(seed)
 
-    def look(picture: Picture) -> Spot:
-        height, width = _cells(picture)
-        scale = NOISE_CELLS / min(height, width)
-        noise = rng.random((round(height * scale), round(width * scale)), np.float32)
-        return _spot(np.asarray(cv2.resize(noise, (width, height), interpolation=cv2.INTER_LINEAR), np.float32), picture)
+    def look(frame: Frame) -> Spot:
+        return _spot(noise(rng, *_cells(frame.picture)), frame.picture)
 
     return look
+
+
+def noise(rng: np.random.Generator, height: int, width: int) -> F32:
+    """Numbers in [0, 1] as coarse as a network's map [height, width]."""
+    scale = NOISE_CELLS / min(height, width)
+    coarse = rng.random((round(height * scale), round(width * scale)), np.float32)
+    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def motion_peak(seed: int) -> Look:
     """Where blurred gray pictures differ from the ones before."""
     before: list[F32] = []
 
-    def look(picture: Picture) -> Spot:
-        height, width = _cells(picture)
-        small = cv2.resize(picture.y, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+    def look(frame: Frame) -> Spot:
+        height, width = _cells(frame.picture)
+        small = cv2.resize(frame.picture.y, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
         gray = np.asarray(cv2.GaussianBlur(small, (0, 0), BLUR), np.float32)
         moved = np.abs(gray - before[0]) if before else np.zeros_like(gray)
         before[:] = [gray]
-        return _spot(moved / max(float(moved.max()), 1.0), picture)
+        return _spot(moved / max(float(moved.max()), 1.0), frame.picture)
+
+    return look
+
+
+def own_motion(seed: int) -> Look:
+    """Where pictures change beyond what the camera does: what the product draws boxes by, without the network."""
+    motion = Motion()
+
+    def look(frame: Frame) -> Spot:
+        height, width = _cells(frame.picture)
+        moved = motion(frame, shrink_plane(frame.picture.y, width, height).astype(np.float32))
+        # None: a scene cut.
+        return Spot(None, None) if moved is None else _spot(moved / np.float32(max(float(moved.max()), 1.0)), frame.picture)
 
     return look
 
@@ -74,6 +93,7 @@ BASELINES: dict[str, Callable[[int], Look]] = {
     "centre Gaussian": centre_gaussian,
     "random map": random_map,
     "motion peak": motion_peak,
+    "motion less camera": own_motion,
 }
 """name -> (seed) -> what looks at one video."""
 

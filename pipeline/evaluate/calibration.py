@@ -149,6 +149,6 @@ def calibrate(
 
 
 def _with_column(video: Observation, column: int) -> Observation:
-    """An observation with the overlaps of boxes at one threshold alone."""
+    """An observation with the overlaps of boxes at one threshold alone; what was detected was so at another."""
     places = dataclasses.replace(video.places, ious=video.places.ious[:, column : column + 1])
-    return dataclasses.replace(video, places=places)
+    return dataclasses.replace(video, places=places, detected=None)

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.structures import F32
 from pipeline.truth import Truth
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What is marked on a frame beside who acts: boxes [N, 4] each, xyxy in pixels, half-open."""
+
+    aim: F32
+    """Where the peak of a map should be: those who act, closer than one box around all of them."""
+    ignored: F32
+    """People that count neither as acting nor as not."""
+    bystanders: F32
+    """People who do not act."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +36,12 @@ class Case:
     """(a folder for what has to be written) -> the video's file and its truth."""
     timed: bool = True
     """Whether the truth says what happens when; otherwise only where the given class is."""
+    dense: bool = True
+    """Whether the truth says on every frame where those are who act; otherwise only on some."""
+    marks: Mapping[int, Marks] = field(default_factory=dict)
+    """By frame."""
+    aliases: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What networks may call a class of the truth that they do not know by its name, best first."""
 
 
 @dataclass(frozen=True, slots=True)

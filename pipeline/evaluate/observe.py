@@ -12,8 +12,12 @@ from numpy.typing import NDArray
 from pipeline.config import Config
 from pipeline.errors import ConfigError, InputError, ModelError
 from pipeline.evaluate.baselines import Look
+from pipeline.evaluate.case import Case
+from pipeline.evaluate.detected import Detected, Finds
+from pipeline.evaluate.faithful import Removals
 from pipeline.evaluate.metrics.frames import idle
 from pipeline.evaluate.metrics.places import Bool
+from pipeline.evaluate.metrics.steady import Passage
 from pipeline.evaluate.tally import Places, Spot, Tally, targets
 from pipeline.flow import localize
 from pipeline.models import Recognizer
@@ -61,6 +65,10 @@ class Observation:
     places: Places
     scores: Scores | None
     """None: a baseline that only says where."""
+    detected: Detected | None = None
+    """None likewise, or the truth does not say where everybody is."""
+    removals: Removals | None = None
+    """None: nothing was removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,24 +78,34 @@ class Network:
     recognizer: Recognizer
     config: Config
 
-    def columns(self, classes: Sequence[str]) -> list[int]:
+    def columns(self, classes: Sequence[str], aliases: Mapping[str, Sequence[str]]) -> list[int]:
         """The network's class id of each class of the truth; where it has no names of its own (random weights), the first ones.
+
+        Args:
+            classes: of the truth. Case, spaces and underscores do not matter.
+            aliases: class of the truth -> other names for it; the first that the network knows counts.
 
         Raises:
             ModelError: it does not know a class.
         """
         if self.recognizer.weights == "random" and len(self.recognizer.classes) >= len(classes):
             return list(range(len(classes)))
-        known = {name.lower(): i for i, name in enumerate(self.recognizer.classes)}
-        missing = [name for name in classes if name.lower() not in known]
+        known = {_spelled(name): i for i, name in enumerate(self.recognizer.classes)}
+        found = [next((known[s] for s in map(_spelled, (name, *aliases.get(name, ()))) if s in known), None) for name in classes]
+        missing = [name for name, column in zip(classes, found, strict=True) if column is None]
         if missing:
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
             raise ModelError(
                 f"{self.recognizer.name} cannot be evaluated on these videos",
                 f"it does not know the classes {', '.join(missing[:3])}{more}",
-                "take a network that was trained on them: --model figures, or FILE.safetensors",
+                "take a network that was trained on them: --model NAME, see `camreel models`, or FILE.safetensors",
             )
-        return [known[name.lower()] for name in classes]
+        return [column for column in found if column is not None]
+
+
+def _spelled(name: str) -> str:
+    """A class name as all its spellings are: "SoccerJuggling", "soccer juggling", "soccer_juggling"."""
+    return "".join(name.lower().replace("_", " ").split())
 
 
 def whole(config: Config, classes: int, asked: Sequence[int] = ()) -> Config:
@@ -112,11 +130,14 @@ def changed(config: Config, section: str, **values: object) -> Config:
 class Watch:
     """Takes the localizations of one video."""
 
+    case: Case
     truth: Truth
     columns: Sequence[int]
     tally: Tally
+    finds: Finds
     others: Mapping[str, tuple[Look, Tally]] = field(default_factory=dict)
     """Baselines that look at the same pictures."""
+    passage: Passage = field(default_factory=Passage)
     times: list[float] = field(default_factory=list)
     logits: list[list[float]] = field(default_factory=list)
     scores: list[list[float]] = field(default_factory=list)
@@ -130,21 +151,36 @@ class Watch:
         self.logits.append([said[c].logit if c in said else NEVER for c in self.columns])
         self.scores.append([said[c].score if c in said else 0.0 for c in self.columns])
         self._take_segments(localization)
-        found = targets(self.truth, index)
+        for label, column in zip(self.truth.classes, self.columns, strict=True):
+            if column in said:
+                self.finds.add(index, localization.frame.time, label, said[column])
+        self.passage.see(localization.frame.picture)
+        found = targets(self.truth, index, self.case.marks.get(index))
         for target in found:
-            self.tally.add(target, spot_of(said.get(self.columns[target.class_id])))
+            self.tally.add(target, spot_of(said.get(self.columns[target.class_id])), self.passage)
         for look, tally in self.others.values():
-            spot = look(localization.frame.picture)
+            spot = look(localization.frame)
             for target in found:
-                tally.add(target, spot)
+                tally.add(target, spot, self.passage)
 
     def _take_segments(self, localization: Localization) -> None:
         for span in localization.ended:
             if isinstance(span, Segment) and span.class_id in self.columns:
                 self.segments.append(Segment(self.columns.index(span.class_id), span.label, span.start, span.end, span.score))
 
-    def said(self) -> Scores:
-        """The scores of the whole video."""
+    def observation(self) -> Observation:
+        """The whole video, as far as the truth tells of it."""
+        case = self.case
+        said, detected = self._said() if case.timed else None, self.finds.detected(self.truth) if case.dense else None
+        return Observation(case.name, case.split, self.tally.places(), said, detected)
+
+    def beside(self) -> dict[str, Observation]:
+        """The baselines' whole video."""
+        return {
+            name: Observation(self.case.name, self.case.split, tally.places(), None) for name, (_, tally) in self.others.items()
+        }
+
+    def _said(self) -> Scores:
         classes = np.arange(len(self.truth.classes))
         true = (self.truth.actions[:, :, None] == classes).any(axis=1)
         return Scores(
@@ -169,7 +205,7 @@ def run(video: Path, truth: Truth, network: Network, watch: Watch, on_frame: Cal
     """
     known, count = len(network.recognizer.classes), 0
     # A thousand maps of every frame are too many where the truth knows one class.
-    asked = () if known == len(truth.classes) else network.columns(truth.classes)
+    asked = () if known == len(truth.classes) else watch.columns
     for localization in localize(str(video), config=whole(network.config, known, asked), recognizer=network.recognizer):
         _check(video, truth, localization.frame)
         watch.take(localization)

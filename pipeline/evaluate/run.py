@@ -13,10 +13,11 @@ from pipeline.evaluate.data import DATA
 from pipeline.evaluate.observe import Network, Observation, changed, whole
 from pipeline.evaluate.report.exhibits import Gallery
 from pipeline.evaluate.report.report import Report
-from pipeline.evaluate.summary import summarize
+from pipeline.evaluate.summary import METRICS, summarize
 from pipeline.evaluate.survey import OnProgress, Survey
 from pipeline.evaluate.thresholds import BOX_CANDIDATES, Cut, choose_box, choose_score
 from pipeline.flow import load_recognizer
+from pipeline.settings import box_threshold
 
 MODEL = "model"
 UNTRAINED = "random weights"
@@ -41,7 +42,7 @@ def evaluate(
     """Measures a network, and baselines beside it, on videos with truth.
 
     Args:
-        config: the network and how it is run; what is reported per frame (top_k, min_score) does not matter.
+        config: the network and how it is run; how many classes are reported per frame does not matter.
         data: name of a data set.
         folder: of its videos; None: the data set makes or knows its own.
         videos: of every split, where the data set makes them.
@@ -69,6 +70,7 @@ def evaluate(
         {name: _with_cut(network, cuts[name]) for name, network in networks.items()},
         {name: (cut.box,) for name, cut in cuts.items()} | {name: (box,) for name, box in boxes.items()},
         gallery.take,
+        removal=True,
     )
     model = networks[MODEL].recognizer
     return Report(
@@ -79,6 +81,7 @@ def evaluate(
         seeds={"test": _seeds(test), "validation": _seeds(validation)},
         cuts=cuts,
         boxes=boxes,
+        box_origin="validation" if validation else "default",
         splits=_by_split(seen[MODEL], cuts[MODEL].score),
         baselines={name: _beside(name, seen[name], cuts.get(name)) for name in seen if name != MODEL},
         videos={video.name: summarize([video], cuts[MODEL].score) for video in seen[MODEL]},
@@ -103,7 +106,7 @@ def _networks(config: Config) -> tuple[dict[str, Network], list[str]]:
 
 
 def _cut(network: Network, videos: Sequence[Observation]) -> Cut:
-    """The thresholds of a network: its own where it is calibrated or the user gave one, else those of the validation."""
+    """The thresholds of a network: its own where it is calibrated or the user gave one, else those of the validation, if any."""
     given, stored = network.config.localize.threshold, network.recognizer.threshold
     score, score_origin = network.config.link.enter, "calibrated"
     if stored is None:
@@ -113,6 +116,8 @@ def _cut(network: Network, videos: Sequence[Observation]) -> Cut:
         return Cut(score, given, score_origin, "given")
     if stored is not None:
         return Cut(score, stored, score_origin, "calibrated")
+    if not videos:
+        return Cut(score, box_threshold(network.recognizer, network.config.localize), score_origin, "default")
     return Cut(score, choose_box([video.places for video in videos]), score_origin, "validation")
 
 
@@ -141,4 +146,5 @@ def _beside(name: str, videos: Sequence[Observation], cut: Cut | None) -> dict[s
     splits = _by_split(videos, cut.score if cut else 1.0)
     if name not in POINTS:
         return splits
-    return {split: {key: value for key, value in found.items() if key.startswith("pointing")} for split, found in splits.items()}
+    points = {name for name in METRICS if name.startswith("pointing")} | {"bystander_error"}
+    return {split: {key: value for key, value in found.items() if key in points} for split, found in splits.items()}

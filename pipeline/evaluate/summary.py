@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from pipeline.evaluate.detected import Detected
+from pipeline.evaluate.faithful import Removals
 from pipeline.evaluate.metrics.frames import false_signal, lag, macro_f1, temporal_iou
 from pipeline.evaluate.metrics.places import TOLERANCE, box_accuracy, over_videos
 from pipeline.evaluate.metrics.segments import spans, temporal_map
+from pipeline.evaluate.metrics.tubes import frame_map, video_map
 from pipeline.evaluate.metrics.windows import mean_average_precision, pooled, top1, windows
 from pipeline.evaluate.observe import Observation, Scores
 
@@ -24,13 +27,27 @@ METRICS: dict[str, str] = {
     "pointing": "the map's peak lies on who performs the class",
     "pointing_15px": "the same, within 15 pixels",
     "pointing_two_actors": "the same as pointing, where two people do two different things",
+    "pointing_5pct": "the peak is within 5 % of the picture's height of one of those who act",
+    "bystander_error": "the peak is on a bystander instead",
     "energy": "share of the map's mass on who performs the class",
     "area_share": "share of the picture that they cover",
+    "pxap": "precision over recall of the map's pixels, at all thresholds",
     "max_box_acc_v2": "boxes at overlaps .3, .5 and .7",
+    "iou": "overlap of the best box",
+    "frame_map_20": "average precision of reported boxes at overlap .2, mean over classes",
+    "frame_map_50": "the same at overlap .5",
+    "video_map_20": "average precision of reported tubes at overlap .2 in space and time, mean over classes",
+    "video_map_50": "the same at overlap .5",
     "flicker": "change of the map from frame to frame, in thousandths",
+    "warping": "the same after the map before was carried along the motion in the picture",
+    "deletion": "score of a few clips while what has most evidence is blurred first; low: it is what the network used",
+    "insertion": "score while it is the first to be brought back into a blurred clip; high: it is what the network used",
+    "temporal_deletion": "score while samples are held still, those of most evidence first; low likewise",
 }
 """Name -> what it is."""
 DUEL_SPLIT = "pair"
+BOX_OVERLAPS = (0.2, 0.5)
+"""Of boxes and tubes."""
 
 
 def summarize(videos: Sequence[Observation], score: float) -> dict[str, float]:
@@ -41,7 +58,14 @@ def summarize(videos: Sequence[Observation], score: float) -> dict[str, float]:
         score: from which a class is active.
     """
     said = [video.scores for video in videos if video.scores is not None]
-    return (_what_and_when(said, score) if said else {}) | _where(videos)
+    detected = [video.detected for video in videos if video.detected is not None]
+    removals = [video.removals for video in videos if video.removals is not None]
+    return (
+        (_what_and_when(said, score) if said else {})
+        | _where(videos)
+        | (_tubes(detected) if detected else {})
+        | (_faithful(removals) if removals else {})
+    )
 
 
 def _what_and_when(videos: Sequence[Scores], score: float) -> dict[str, float]:
@@ -66,15 +90,45 @@ def _what_and_when(videos: Sequence[Scores], score: float) -> dict[str, float]:
 
 def _where(videos: Sequence[Observation]) -> dict[str, float]:
     places = [video.places for video in videos]
-    flickers = [place.flicker for place in places if not np.isnan(place.flicker)]
     metrics = {
         "pointing": over_videos(place.distance == 0 for place in places),
         "pointing_15px": over_videos(place.distance <= TOLERANCE for place in places),
         "energy": over_videos(place.energy for place in places),
         "area_share": over_videos(place.area for place in places),
+        "pxap": _known_mean(place.pxap for place in places),
         "max_box_acc_v2": over_videos(box_accuracy(place.ious) for place in places if len(place.ious)),
-        "flicker": float(np.mean(flickers)) if flickers else float("nan"),
+        "iou": over_videos(place.ious for place in places),
     }
+    if any((np.diff(place.frames) == 1).any() for place in places):
+        metrics["flicker"] = _known_mean(place.flicker for place in places)
+        metrics["warping"] = _known_mean(place.warping for place in places)
     if all(video.split == DUEL_SPLIT for video in videos):
         metrics["pointing_two_actors"] = over_videos(place.distance[place.duel] == 0 for place in places)
+    judged = [~np.isnan(place.hit) for place in places]
+    if any(each.any() for each in judged):
+        metrics["pointing_5pct"] = over_videos(place.hit[each] for place, each in zip(places, judged, strict=True))
+        metrics["bystander_error"] = over_videos(place.bystander[each] for place, each in zip(places, judged, strict=True))
     return metrics
+
+
+def _tubes(videos: Sequence[Detected]) -> dict[str, float]:
+    found, true = [video.found for video in videos], [video.true for video in videos]
+    return {
+        f"{name}_{round(100 * least)}": measure(found, true, least)
+        for name, measure in (("frame_map", frame_map), ("video_map", video_map))
+        for least in BOX_OVERLAPS
+    }
+
+
+def _faithful(videos: Sequence[Removals]) -> dict[str, float]:
+    return {
+        "deletion": over_videos(video.deletion for video in videos),
+        "insertion": over_videos(video.insertion for video in videos),
+        "temporal_deletion": over_videos(video.temporal_deletion for video in videos),
+    }
+
+
+def _known_mean(values: Iterable[float]) -> float:
+    """The mean of what is not NaN; NaN without any."""
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluate.metrics.places import Bool, best_iou, cover, distance, energy
-from pipeline.evaluate.metrics.steady import Flicker
+from pipeline.evaluate.case import Marks
+from pipeline.evaluate.metrics.pixels import PixelPrecision
+from pipeline.evaluate.metrics.places import Bool, best_iou, cover, distance, energy, painted, verdict
+from pipeline.evaluate.metrics.steady import Flicker, Passage
 from pipeline.locate import find_boxes, tiling
 from pipeline.structures import F32
 from pipeline.truth import NONE, Truth
@@ -28,6 +30,7 @@ class Target:
     """[N, 4] xyxy."""
     duel: bool
     """Two actors do two different things on this frame."""
+    marks: Marks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +58,34 @@ class Places:
     ious: F32
     """Best overlap of any box at every threshold [N, K]."""
     duel: Bool
+    hit: F32
+    """Whether the peak is where the marks say; NaN where it counts neither way, or nothing is marked."""
+    bystander: F32
+    """Whether the peak is on a bystander instead, likewise."""
+    pxap: float
     flicker: float
+    warping: float
 
 
-def targets(truth: Truth, frame: int) -> list[Target]:
-    """The classes that are performed on a frame by somebody who is seen."""
-    assert truth.masks is not None
-    actions, mask = truth.actions[frame], truth.masks[frame]
+def targets(truth: Truth, frame: int, marks: Marks | None = None) -> list[Target]:
+    """The classes that are performed on a frame by somebody who is seen; where there are no masks, boxes are taken for them.
+
+    Args:
+        truth: of the video.
+        frame: its number.
+        marks: what else is marked on it.
+    """
+    actions = truth.actions[frame]
     present = [int(c) for c in np.unique(actions) if c != NONE]
     found = []
     for class_id in present:
         who = np.flatnonzero(actions == class_id)
-        seen = np.isin(mask, who + 1)
+        boxes = truth.boxes[frame, who]
+        boxes = boxes[~np.isnan(boxes).any(axis=1)]
+        size = truth.height, truth.width
+        seen = painted(boxes, size) if truth.masks is None else np.isin(truth.masks[frame], who + 1)
         if seen.any():
-            boxes = truth.boxes[frame, who]
-            boxes = boxes[~np.isnan(boxes).any(axis=1)]
-            found.append(Target(frame, class_id, seen, boxes, len(present) > 1))
+            found.append(Target(frame, class_id, seen, boxes, len(present) > 1, marks))
     return found
 
 
@@ -84,18 +99,31 @@ class Tally:
     """Least area of a box as a share of the picture."""
     rows: list[tuple[float, ...]] = field(default_factory=list)
     flicker: Flicker = field(default_factory=Flicker)
+    pixels: PixelPrecision = field(default_factory=PixelPrecision)
 
-    def add(self, target: Target, spot: Spot) -> None:
-        """Compares a spot with who it should be on."""
+    def add(self, target: Target, spot: Spot, passage: Passage | None = None) -> None:
+        """Compares a spot with who it should be on.
+
+        Args:
+            target: a class on a frame.
+            spot: what is said of it.
+            passage: from the frame before; None: how the map changes is not compared with it.
+        """
         height, width = target.mask.shape
         area = float(target.mask.mean())
         inside, ious = 0.0, [0.0] * len(self.thresholds)
-        if spot.saliency is not None:
-            inside = energy(spot.saliency, cover(target.mask, spot.saliency.shape))
+        if spot.saliency is None:
+            # Nowhere is more evidence than elsewhere.
+            self.pixels.add(np.zeros((1, 1), np.float32), np.full((1, 1), area, np.float32))
+        else:
+            covered = cover(target.mask, spot.saliency.shape)
+            inside = energy(spot.saliency, covered)
             cells = spot.saliency if spot.extent is None else spot.extent
             ious = [best_iou(self._boxes(cells, (width, height), t), target.boxes) for t in self.thresholds]
-            self.flicker.add(target.frame, target.class_id, spot.saliency)
-        self.rows.append((target.frame, target.duel, distance(target.mask, spot.peak), inside, area, *ious))
+            self.flicker.add(target.frame, target.class_id, spot.saliency, passage)
+            self.pixels.add(spot.saliency, covered)
+        hit, bystander = _judged(target, spot)
+        self.rows.append((target.frame, target.duel, distance(target.mask, spot.peak), inside, area, hit, bystander, *ious))
 
     def _boxes(self, cells: F32, picture: tuple[int, int], threshold: float) -> F32:
         found = find_boxes(cells, tiling(cells, picture), picture, threshold, self.min_area, 1.0)
@@ -103,14 +131,26 @@ class Tally:
 
     def places(self) -> Places:
         """What was taken."""
-        table = np.array(self.rows, np.float64).reshape(-1, 5 + len(self.thresholds))
+        table = np.array(self.rows, np.float64).reshape(-1, 7 + len(self.thresholds))
         numbers = table.astype(np.float32)
         return Places(
             table[:, 0].astype(np.int64),
             numbers[:, 2],
             numbers[:, 3],
             numbers[:, 4],
-            numbers[:, 5:],
+            numbers[:, 7:],
             table[:, 1] > 0,
+            numbers[:, 5],
+            numbers[:, 6],
+            self.pixels.value,
             self.flicker.value,
+            self.flicker.warping,
         )
+
+
+def _judged(target: Target, spot: Spot) -> tuple[float, float]:
+    """Whether the peak hits, and whether it is on a bystander; NaN where nothing is marked."""
+    marks, (height, width) = target.marks, target.mask.shape
+    if marks is None:
+        return np.nan, np.nan
+    return verdict(spot.peak, *(painted(boxes, (height, width)) for boxes in (marks.aim, marks.ignored, marks.bystanders)))

@@ -15,10 +15,9 @@ import dataclasses
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-import cv2
 import numpy as np
 
-from pipeline.optical_flow import CUT, OpticalFlow, agreement, small_luma
+from pipeline.optical_flow import CUT, OpticalFlow, agreement, carry, origins, small_luma
 from pipeline.shrink import shrink_plane
 from pipeline.smooth.gaussian import shared_rows
 from pipeline.structures import F32, U8, FrameActivation
@@ -83,7 +82,6 @@ class Flow:
         self._causal = causal
         self.lag = 0.0 if causal else 2 * REACH * tau
         self._flow = OpticalFlow()
-        self._mesh = np.empty((0, 0, 2), np.float32)
 
     def __call__(self, activations: Iterable[FrameActivation]) -> Iterator[FrameActivation]:
         """Yields frames at once when causal, else in blocks: one pass back from ahead serves all frames of a block."""
@@ -122,17 +120,11 @@ class Flow:
     def _link(self, origin: _Moment, target: _Moment, flow: F32) -> _Link | None:
         """How to carry a state from one moment to a neighbouring one along the flow; None: a scene cut."""
         height, width = target.small.shape
-        scale = np.array([width / flow.shape[1], height / flow.shape[0]], np.float32)
-        source = cv2.resize(flow, (width, height), interpolation=cv2.INTER_AREA) * scale + self._grid(height, width)
-        guard = agreement(_warp(origin.small, source), target.small)
+        source = origins(flow, (height, width))
+        guard = agreement(carry(origin.small, source), target.small)
         if float(guard.mean()) < CUT:
             return None
         return source, guard * math.exp(-abs(target.activation.frame.time - origin.activation.frame.time) / self._tau)
-
-    def _grid(self, height: int, width: int) -> F32:
-        if self._mesh.shape[:2] != (height, width):
-            self._mesh = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype(np.float32)
-        return self._mesh
 
     def _advance(self, state: _State, moment: _Moment, link: _Link | None) -> _State:
         """One step of the recursion onto `moment`."""
@@ -141,7 +133,7 @@ class Flow:
             return _begin(moment)
         source, gain = link
         old = float(gain.mean())
-        carried = _warp(state.sums, source) * gain[..., None]
+        carried = carry(state.sums, source) * gain[..., None]
         sums = moment.terms + carried if np.array_equal(now.classes, state.classes) else _merge(moment, state, carried)
         return _State(now.logits + old * state.logits, 1 + old * state.weight, now.classes, sums)
 
@@ -160,12 +152,6 @@ def _merge(moment: _Moment, state: _State, carried: F32) -> F32:
 def _begin(moment: _Moment) -> _State:
     now = moment.activation
     return _State(now.logits, 1.0, now.classes, moment.terms)
-
-
-def _warp(values: F32, source: F32) -> F32:
-    """Values [h, w] or [h, w, S] read at the points (x, y) of `source` [h, w, 2]; held beyond the edges."""
-    warped = cv2.remap(values, source, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
-    return np.asarray(warped, np.float32).reshape(values.shape)
 
 
 def _join(moment: _Moment, past: _State, future: _State) -> _State:

@@ -6,25 +6,32 @@ choosing thresholds; the rest is the test.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
-from pipeline.errors import ConfigError, InputError
+from pipeline.errors import InputError
 from pipeline.evaluate.case import Case
+from pipeline.evaluate.data.footage import AGAIN, header, named, read_record
 from pipeline.models.weights import published
-from pipeline.sources import open_source
 from pipeline.structures import F32
 from pipeline.truth import NONE, Truth
 
 SPLIT = "davis"
 LIST = "classes.json"
-PART = "dev"
+
+
+class _Clip(BaseModel):
+    target: int
+    """The ImageNet class whose map is asked for."""
+
+
+class _List(BaseModel):
+    dev: dict[str, _Clip]
 
 
 def test(folder: Path | None, videos: int, seed: int) -> list[Case]:
@@ -43,32 +50,17 @@ def validation(folder: Path | None, videos: int) -> list[Case]:
 
 
 def _cases(folder: Path | None) -> list[Case]:
-    if folder is None:
-        raise ConfigError("--data davis needs a folder", "its videos cannot be made", "name the folder with classes.json in it")
-    targets = _targets(folder)
+    place = named(folder, SPLIT, LIST)
     names = _names()
     found = []
-    for name in sorted(targets):
-        video, masks = folder / f"{name}.mp4", folder / f"{name}.masks.npz"
-        for path in (video, masks):
-            if not path.is_file():
-                raise InputError(f"{folder} is not complete", f"there is no {path.name}", "copy the data set again")
-        with open_source(str(video), audio=False) as source:
-            seconds, rate = source.info.duration or 0.0, float(source.info.average_rate or 24)
-        found.append(Case(name, SPLIT, None, seconds, partial(_load, video, masks, names[targets[name]], rate), timed=False))
+    for name, clip in sorted(read_record(place / LIST, _List).dev.items()):
+        video, masks = place / f"{name}.mp4", place / f"{name}.masks.npz"
+        info = header(video, place / LIST)
+        if not masks.is_file():
+            raise InputError(f"{place / LIST} is not complete", f"there is no {masks}", AGAIN)
+        load = partial(_load, video, masks, names[clip.target], float(info.average_rate or 24))
+        found.append(Case(name, SPLIT, None, info.duration or 0.0, load, timed=False))
     return found
-
-
-def _targets(folder: Path) -> dict[str, int]:
-    """Clip -> the ImageNet class whose map is asked for."""
-    path = folder / LIST
-    try:
-        listed: Any = json.loads(path.read_text())
-        return {name: int(entry["target"]) for name, entry in listed[PART].items()}
-    except OSError as error:
-        raise InputError(f"cannot read {path}", error.strerror or str(error), "name the folder with the clips in it") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is no list of clips with their classes", repr(error), "copy the data set again") from error
 
 
 def _names() -> Sequence[str]:
@@ -96,7 +88,7 @@ def _masks(path: Path) -> NDArray[np.uint8]:
                 raise ValueError(f"bits of the shape {bits.shape}")
             return np.unpackbits(bits, axis=-1, count=width)
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path} has no masks", str(error), "copy the data set again") from error
+        raise InputError(f"{path} has no masks", str(error), AGAIN) from error
 
 
 def _boxes(masks: NDArray[np.uint8]) -> F32:

@@ -72,11 +72,4 @@ def _case(path: Path) -> Case:
     if not video.is_file():
         raise InputError(f"{path} has no video", f"there is no {video.name} beside it", MAKE)
     seconds = float(times[-1]) if len(times) else 0.0
-    return Case(path.name.removesuffix(TRUTH_TAIL), origin.split, origin.seed, seconds, lambda _: (video, _with_masks(path)))
-
-
-def _with_masks(path: Path) -> Truth:
-    truth = read_truth(path)
-    if truth.masks is None:
-        raise InputError(f"{path} has no masks", "pointing is measured against them", MAKE)
-    return truth
+    return Case(path.name.removesuffix(TRUTH_TAIL), origin.split, origin.seed, seconds, lambda _: (video, read_truth(path)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import cv2
@@ -15,6 +16,8 @@ F64 = NDArray[np.float64]
 
 TOLERANCE = 15
 """Pixels of the picture's own size by which a peak may miss in the tolerant pointing game."""
+NEAR = 0.05
+"""The same as a share of the picture's height, where boxes are drawn by eye."""
 IOUS = (0.3, 0.5, 0.7)
 """Overlaps that a box must reach in MaxBoxAccV2."""
 
@@ -38,6 +41,34 @@ def distance(mask: Bool, peak: tuple[float, float] | None, reach: int = TOLERANC
     if rows.size == 0:
         return np.inf
     return float(np.hypot(rows + top - row, columns + left - column).min())
+
+
+def painted(boxes: F32, shape: tuple[int, int]) -> Bool:
+    """The pixels of a picture of (H, W) in any of the boxes [N, 4] (xyxy, half-open, edges rounded to whole pixels)."""
+    mask = np.zeros(shape, bool)
+    for left, top, right, bottom in np.rint(boxes).astype(int).tolist():
+        mask[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = True
+    return mask
+
+
+def verdict(peak: tuple[float, float] | None, aim: Bool, ignored: Bool, others: Bool) -> tuple[float, float]:
+    """Whether a peak hits, within `NEAR` of the picture's height, and whether it is on somebody else instead, exactly.
+
+    Args:
+        peak: (x, y) in pixels; None: the map has no evidence.
+        aim: what it should be on [H, W].
+        ignored: people that count neither way [H, W].
+        others: those who do something else [H, W].
+
+    Returns:
+        1 or 0 each; NaN both where the peak counts neither way: on people to be ignored, on nobody else, and no hit.
+    """
+    reach = NEAR * len(aim)
+    hit = distance(aim, peak, math.ceil(reach)) <= reach
+    on_aim, on_ignored, on_others = (distance(mask, peak, 0) == 0 for mask in (aim, ignored, others))
+    if on_ignored and not on_others and not hit:
+        return math.nan, math.nan
+    return float(hit), float(on_others and not on_aim)
 
 
 def cover(mask: Bool, shape: tuple[int, int]) -> F32:
@@ -66,15 +97,20 @@ def energy(saliency: F32, covered: F32) -> float:
     return float((mass * covered).sum() / total) if total > 0 else 0.0
 
 
+def overlaps(a: F32, b: F32) -> F64:
+    """Intersection over union of boxes [..., 4] (xyxy), pair by pair as NumPy broadcasts them."""
+    one, other = a.astype(np.float64), b.astype(np.float64)
+    sides = np.clip(np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2]), 0, None)
+    shared = sides[..., 0] * sides[..., 1]
+    areas = [(x[..., 2] - x[..., 0]) * (x[..., 3] - x[..., 1]) for x in (one, other)]
+    return np.asarray(shared / (areas[0] + areas[1] - shared), np.float64)
+
+
 def best_iou(boxes: F32, truths: F32) -> float:
     """The largest intersection over union of any box [M, 4] with any true box [N, 4] (xyxy); 0 where there is none."""
     if not len(boxes) or not len(truths):
         return 0.0
-    a, b = boxes[:, None].astype(np.float64), truths[None].astype(np.float64)
-    sides = np.clip(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0, None)
-    shared = sides[..., 0] * sides[..., 1]
-    areas = [(x[..., 2] - x[..., 0]) * (x[..., 3] - x[..., 1]) for x in (a, b)]
-    return float((shared / (areas[0] + areas[1] - shared)).max())
+    return float(overlaps(boxes[:, None], truths[None]).max())
 
 
 def box_accuracy(ious: F32) -> F64:

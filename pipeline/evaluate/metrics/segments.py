@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.evaluate.metrics.matching import matched_precision
 from pipeline.structures import Segment
 
 Bool = NDArray[np.bool_]
@@ -32,7 +33,8 @@ def spans(times: F64, true: Bool) -> list[Span]:
 def overlap(a: Span, b: Span) -> float:
     """Intersection over union of two spans."""
     shared = max(0.0, min(a[1], b[1]) - max(a[0], b[0]))
-    union = a[1] - a[0] + b[1] - b[0] - shared
+    # Added up as ActivityNet does: another order rounds otherwise, and overlaps that are just enough would not be.
+    union = (a[1] - a[0]) + (b[1] - b[0]) - shared
     return shared / union if union > 0 else 0.0
 
 
@@ -49,10 +51,7 @@ def temporal_map(found: Sequence[Sequence[Segment]], true: Sequence[Sequence[Seq
 
 
 def detection_precision(found: Sequence[Sequence[Segment]], true: Sequence[Sequence[Span]], class_id: int, least: float) -> float:
-    """Interpolated average precision of one class.
-
-    Segments are taken from the surest on; each is right if it overlaps a true span of its video, that none before it took, by
-    at least `least`, and takes the one that it overlaps most.
+    """Interpolated average precision of one class, see `matched_precision`.
 
     Args:
         found: the segments of every video, of any class.
@@ -60,25 +59,5 @@ def detection_precision(found: Sequence[Sequence[Segment]], true: Sequence[Seque
         class_id: the class.
         least: overlap.
     """
-    mine = sorted(
-        ((s.score, video, (s.start, s.end)) for video, segments in enumerate(found) for s in segments if s.class_id == class_id),
-        key=lambda item: -item[0],
-    )
-    taken: set[tuple[int, int]] = set()
-    right = np.zeros(len(mine), bool)
-    for rank, (_, video, span) in enumerate(mine):
-        free = [(overlap(span, t), i) for i, t in enumerate(true[video]) if (video, i) not in taken]
-        best, index = max(free, default=(0.0, -1))
-        if index >= 0 and best >= least:
-            taken.add((video, index))
-            right[rank] = True
-    return _interpolated(right, sum(map(len, true)))
-
-
-def _interpolated(right: Bool, total: int) -> float:
-    """The area under precision over recall, precision being the best at any recall at least as high."""
-    if not len(right):
-        return 0.0
-    hits = np.cumsum(right)
-    precision = np.maximum.accumulate((hits / np.arange(1, len(right) + 1))[::-1])[::-1]
-    return float((precision * right).sum() / total)
+    mine = [(s.score, video, (s.start, s.end)) for video, segments in enumerate(found) for s in segments if s.class_id == class_id]
+    return matched_precision(mine, dict(enumerate(true)), overlap, least)

@@ -44,6 +44,8 @@ class Report:
     """Of the networks."""
     boxes: Mapping[str, float]
     """Saliency from which boxes are cut, of the baselines."""
+    box_origin: str
+    """Where these come from: the validation, or the default without one."""
     splits: Table
     baselines: Mapping[str, Table]
     videos: Table
@@ -59,7 +61,7 @@ class Report:
             "data": self.data,
             "seeds": self.seeds,
             "thresholds": {name: asdict(cut) for name, cut in self.cuts.items()}
-            | {name: {"box": box, "box_origin": "validation"} for name, box in self.boxes.items()},
+            | {name: {"box": box, "box_origin": self.box_origin} for name, box in self.boxes.items()},
             "splits": _plain(self.splits),
             "baselines": {name: _plain(table) for name, table in self.baselines.items()},
             "videos": _plain(self.videos),

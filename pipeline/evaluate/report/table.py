@@ -9,7 +9,7 @@ from pipeline.evaluate.report.report import Report, Table
 from pipeline.evaluate.summary import METRICS
 
 UNMEASURED = "-"
-DECIMALS = {"flicker": 1}
+DECIMALS = {"flicker": 1, "warping": 1}
 BESIDE_WIDTH, COLUMN = 24, 12
 
 
