@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.structures import F32, Action, Box, FrameActivation, Grid, Localization
 
@@ -36,9 +35,6 @@ FULL = 0.5
 POINTED = 2
 """Power of the extent by which evidence is weighed for its peak: evidence reaches beyond whom it is of. Measured: on DAVIS (8
 clips) the peak is on the object on 85 % of the frames, without it on 71 %; on validation videos of the action world 94 and 92 %."""
-LEVELS = (-0.1, -0.05, 0.0, 0.05, 0.1, 0.15, 0.2)
-"""Beside the threshold: a box has the median edges of those around the same place at all of them. No one threshold suits large and
-small, sharp and soft. Measured against one: on DAVIS (17 clips) boxes .658 and .622, in the action world .676 and .670."""
 LEAST_SCALE = 1.0
 """Logits: evidence weaker than this is never shown as full."""
 
@@ -66,7 +62,7 @@ def select(activations: Iterable[FrameActivation], multilabel: bool, rules: Rule
         rules: what is reported.
     """
     for activation in activations:
-        shown = _shown(as_scores(activation.logits, multilabel), rules)
+        shown = _shown(_scores(activation.logits, multilabel), rules)
         rows = np.isin(activation.classes, shown)
         yield dataclasses.replace(activation, classes=activation.classes[rows], maps=activation.maps[rows])
 
@@ -83,7 +79,7 @@ def locate(activations: Iterable[FrameActivation], labels: Sequence[str], multil
     overall = _RunningScale()
     scales: defaultdict[int, _RunningScale] = defaultdict(_RunningScale)
     for activation in activations:
-        scores = as_scores(activation.logits, multilabel)
+        scores = _scores(activation.logits, multilabel)
         shown = _shown(scores, rules)
         rows = {int(c): row for row, c in enumerate(activation.classes)}
         strengths = {c: _strength(activation.maps[rows[c]]) for c in shown if c in rows}
@@ -105,8 +101,7 @@ def _shown(scores: F32, rules: Rules) -> list[int]:
     return [int(c) for c in best if scores[c] >= rules.min_score]
 
 
-def as_scores(logits: F32, multilabel: bool) -> F32:
-    """Logits [C] as scores in [0, 1]: each one's sigmoid, or their softmax."""
+def _scores(logits: F32, multilabel: bool) -> F32:
     wide = logits.astype(np.float64)
     if multilabel:
         return np.asarray(1 / (1 + np.exp(-np.clip(wide, -500, 500))), np.float32)
@@ -206,38 +201,22 @@ def find_boxes(
         saliency: [h, w] in [0, 1], or an extent.
         grid: where its cells lie.
         picture: (width, height) in pixels.
-        threshold: saliency at which a box begins; its edges are those at this and other `LEVELS`, in the middle.
+        threshold: saliency at which a box begins.
         min_area: least area as a share of the picture.
         score: of the action; a box's score is this times the largest saliency inside.
     """
     width, height = picture
-    levels = sorted({level for level in (threshold + step for step in LEVELS) if 0 < level < 1} | {threshold})
-    # Most of a picture is below all of them.
-    x0, y0, across, down = cv2.boundingRect((saliency >= levels[0]).astype(np.uint8))
-    if not across:
-        return ()
-    part = saliency[y0 : y0 + down, x0 : x0 + across]
-    labelled = [cv2.connectedComponentsWithStats((part >= level).astype(np.uint8), connectivity=8) for level in levels]
-    count, names, stats, _ = labelled[levels.index(threshold)]
+    count, labelled, stats, _ = cv2.connectedComponentsWithStats((saliency >= threshold).astype(np.uint8), connectivity=8)
     boxes = []
     for component in range(1, count):
         x, y, w, h = (int(value) for value in stats[component, :4])
-        if w * h * grid.jump[0] * grid.jump[1] < min_area * width * height:
+        left, right = (grid.start[1] + grid.jump[1] * (edge - 0.5) + 0.5 for edge in (x, x + w))
+        top, bottom = (grid.start[0] + grid.jump[0] * (edge - 0.5) + 0.5 for edge in (y, y + h))
+        left, right = max(left, 0.0), min(right, float(width))
+        top, bottom = max(top, 0.0), min(bottom, float(height))
+        if right <= left or bottom <= top or (right - left) * (bottom - top) < min_area * width * height:
             continue
-        mine = np.where(names[y : y + h, x : x + w] == component, part[y : y + h, x : x + w], -1.0)
-        row, column = divmod(int(mine.argmax()), w)
-        around = [table[at] for _, other, table, _ in labelled if (at := other[y + row, x + column])]
-        left, top, right, bottom = _in_pixels(around, (x0, y0), grid)
-        left, top, right, bottom = max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
-        if right > left and bottom > top:
-            boxes.append(Box((left, top, right, bottom), float(mine.max()) * score))
+        inside = labelled[y : y + h, x : x + w] == component
+        strongest = float(saliency[y : y + h, x : x + w].max(where=inside, initial=0))
+        boxes.append(Box((left, top, right, bottom), strongest * score))
     return tuple(sorted(boxes, key=lambda box: -box.score))
-
-
-def _in_pixels(around: Sequence[NDArray[np.int32]], corner: tuple[int, int], grid: Grid) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom, each the median over components (x, y, width, height in cells from a corner)."""
-    corners = np.array([(x, y, x + w, y + h) for x, y, w, h, *_ in around])
-    edges: list[float] = (np.median(corners, axis=0) + np.tile(corner, 2) - 0.5).tolist()
-    left, right = (grid.start[1] + grid.jump[1] * edge + 0.5 for edge in edges[::2])
-    top, bottom = (grid.start[0] + grid.jump[0] * edge + 0.5 for edge in edges[1::2])
-    return left, top, right, bottom

@@ -65,32 +65,6 @@ def test_boxes_stay_inside_the_picture_and_specks_are_left_out():
     assert [b.xyxy for b in boxes] == [(0.0, 0.0, 20.5, 20.5)]
 
 
-def found(saliency, threshold=0.5):
-    """The one box, in cells."""
-    grid = Grid((0.0, 0.0), (1.0, 1.0))
-    (box,) = find_boxes(saliency.astype(np.float32), grid, saliency.shape[::-1], threshold, 0.0, 1.0)
-    return box.xyxy
-
-
-def test_what_has_sharp_edges_has_the_same_box_at_every_threshold():
-    saliency = np.zeros((20, 30))
-    saliency[5:9, 10:20] = 1
-    assert {found(saliency, t) for t in (0.2, 0.5, 0.8, 0.95)} == {(10, 5, 20, 9)}
-
-
-def test_a_box_has_the_median_edges_over_thresholds():
-    saliency = np.zeros((20, 40))
-    for step, level in enumerate((0.41, 0.46, 0.51, 0.56, 0.61, 0.66, 0.71)):
-        saliency[5 + step : 15, 8 + step : 34 - 2 * step] = level
-    assert found(saliency) == (11, 8, 28, 15), "that of the middle one of seven"
-
-
-def test_a_bridge_to_something_else_at_some_thresholds_does_not_count():
-    saliency = np.zeros((20, 40))
-    saliency[5:10, 5:12], saliency[5:10, 25:35], saliency[7, 12:25] = 1, 0.45, 0.43
-    assert found(saliency) == (5, 5, 12, 10)
-
-
 def test_negative_evidence_is_no_evidence():
     (out,) = run([([np.full((60, 107), -5.0)], [0.0, 9.0, 0.0], [1])])
     assert out.actions[0].peak is None
