@@ -62,7 +62,7 @@ def select(activations: Iterable[FrameActivation], multilabel: bool, rules: Rule
         rules: what is reported.
     """
     for activation in activations:
-        shown = _shown(_scores(activation.logits, multilabel), rules)
+        shown = _shown(as_scores(activation.logits, multilabel), rules)
         rows = np.isin(activation.classes, shown)
         yield dataclasses.replace(activation, classes=activation.classes[rows], maps=activation.maps[rows])
 
@@ -79,7 +79,7 @@ def locate(activations: Iterable[FrameActivation], labels: Sequence[str], multil
     overall = _RunningScale()
     scales: defaultdict[int, _RunningScale] = defaultdict(_RunningScale)
     for activation in activations:
-        scores = _scores(activation.logits, multilabel)
+        scores = as_scores(activation.logits, multilabel)
         shown = _shown(scores, rules)
         rows = {int(c): row for row, c in enumerate(activation.classes)}
         strengths = {c: _strength(activation.maps[rows[c]]) for c in shown if c in rows}
@@ -101,7 +101,8 @@ def _shown(scores: F32, rules: Rules) -> list[int]:
     return [int(c) for c in best if scores[c] >= rules.min_score]
 
 
-def _scores(logits: F32, multilabel: bool) -> F32:
+def as_scores(logits: F32, multilabel: bool) -> F32:
+    """Logits [C] as scores in [0, 1]: each one's sigmoid, or their softmax."""
     wide = logits.astype(np.float64)
     if multilabel:
         return np.asarray(1 / (1 + np.exp(-np.clip(wide, -500, 500))), np.float32)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TILE = 32
 """Valid samples per clip where clips tile the video. Measured with mc3_18: more saves nothing and takes memory, fewer wastes
 work."""
-THRESHOLDS = {"extent": 0.7, "evidence": 0.4}
+THRESHOLDS = {"extent": 0.75, "evidence": 0.4}
 """Of boxes: best on DAVIS."""
 
 
