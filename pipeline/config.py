@@ -82,7 +82,8 @@ class ModelConfig(Section):
         default="auto", description="CAM method; auto: cam where the head is pooling and a linear layer, gradcam elsewhere"
     )
     size: int | None = Field(default=None, ge=16, description="short side for the scores in pixels; null: as trained")
-    map_size: int | None = Field(default=None, ge=16, description="short side for the maps in pixels; null: that of the scores")
+    map_size: int | None = Field(default=None, ge=16, description="short side for the maps in pixels; null: see map_scale")
+    map_scale: float = Field(default=1.0, ge=0.5, le=4, description="size for the maps, over that for the scores")
     clip_len: int | None = Field(default=None, ge=1, description="samples per clip; null: the network's")
     stride: int | None = Field(
         default=None, ge=1, description="samples between clips; null: half a clip, or a clip where it tiles exactly"

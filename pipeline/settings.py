@@ -134,12 +134,12 @@ def _maps(method: str, recognizer: Recognizer, features: Features, classes: Tens
 
 def _inputs(info: VideoInfo, recognizer: Recognizer, config: Config) -> tuple[InputSize, ...]:
     size = config.model.size or recognizer.size
-    map_size = config.model.map_size or size
+    map_size = config.model.map_size or round(size * config.model.map_scale)
     if recognizer.fixed_size and {size, map_size} != {recognizer.size}:
         raise ConfigError(
             f"{recognizer.name} takes pictures of {recognizer.size} pixels only",
             "its position encoding has a fixed size",
-            "leave size out",
+            "leave size, map size and map scale out",
         )
     width = round(info.width * info.pixel_aspect)  # the network shall see things in their true shape
     gray = tuple(round(value * 255) for value in recognizer.mean)

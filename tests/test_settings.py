@@ -38,6 +38,12 @@ def test_a_map_size_gives_a_second_input_and_a_finer_grid():
     assert settings.grid.jump[0] == pytest.approx(4 * 360 / 48)
 
 
+def test_the_size_for_the_maps_may_be_relative_to_that_for_the_scores():
+    assert [i.height for i in settled(model={"map_scale": 1.5}).inputs] == [24, 36]
+    assert [i.height for i in settled(model={"map_scale": 1.5, "size": 32}).inputs] == [32, 48]
+    assert [i.height for i in settled(model={"map_scale": 1.5, "map_size": 48}).inputs] == [24, 48]
+
+
 def test_pixels_that_are_not_square_are_seen_in_their_true_shape():
     settings = settled(info=dataclasses.replace(INFO, width=480, pixel_aspect=Fraction(4, 3)))
     assert (settings.inputs[0].width, settings.inputs[0].height) == (43, 24)
@@ -64,6 +70,7 @@ def test_strides_keep_to_the_networks_time_grid():
         (TinyRecognizer(), {"clip_len": 4}, "too short"),
         (without_margin(), {"stride": 9}, "leaves gaps"),
         (TinyRecognizer(fixed_size=True), {"map_size": 48}, "24 pixels only"),
+        (TinyRecognizer(fixed_size=True), {"map_scale": 1.5}, "24 pixels only"),
     ],
 )
 def test_sizes_that_do_not_fit_the_network_are_refused_with_what_does(recognizer, model, said):
