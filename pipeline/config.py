@@ -120,7 +120,7 @@ class LocalizeConfig(Section):
         default=None,
         gt=0,
         lt=1,
-        description="share of the most extent (or saliency) from which boxes are cut; null: the checkpoint's, else 0.75 (0.4)",
+        description="share of the most extent (or saliency) from which boxes are cut; null: the checkpoint's, else 0.7 (0.4)",
     )
     min_area: float = Field(default=0.001, ge=0, lt=1, description="least area of a box as a share of the picture")
     boxes: Literal["evidence", "extent"] = Field(

@@ -95,7 +95,7 @@ def test_an_unknown_class_is_an_error_that_names_the_nearest(word):
 def test_a_checkpoints_threshold_holds_unless_one_is_asked_for():
     assert settled(TinyRecognizer(threshold=0.4)).threshold == 0.4
     assert settled(TinyRecognizer(threshold=0.4), localize={"threshold": 0.7}).threshold == 0.7
-    assert settled().threshold == 0.75
+    assert settled().threshold == 0.7
     assert settled(TinyRecognizer(threshold=0.5), localize={"boxes": "evidence"}).threshold == 0.4
 
 
