@@ -249,12 +249,12 @@ def test_there_is_no_evidence_on_padding():
     assert (pixels[5:19] == 2).all() and not pixels[:5].any() and not pixels[19:].any()
 
 
-def test_the_budget_pays_for_the_first_of_every_split_and_a_quarter_beside():
+def test_the_budget_pays_for_the_first_of_every_split_and_for_a_quarter_of_what_is_seen():
     budget = Budget(seen=1000)
-    assert [budget.pays("a", 200), budget.pays("a", 50), budget.pays("a", 1)] == [True, True, False]
-    assert budget.pays("b", 200) and not budget.pays("b", 1)
+    assert [budget.pays("a", 100), budget.pays("a", 100), budget.pays("a", 50), budget.pays("a", 1)] == [True, True, True, False]
+    assert [budget.pays("b", 125), budget.pays("b", 125), budget.pays("b", 1)] == [True, True, False]
     budget.seen = 4000
-    assert budget.pays("a", 550) and not budget.pays("a", 1)
+    assert budget.pays("a", 500) and not budget.pays("a", 1)
 
 
 def test_the_budget_is_charged_what_the_network_sees():

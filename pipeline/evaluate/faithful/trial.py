@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +21,8 @@ from pipeline.recognize import Selection, recognize
 from pipeline.settings import Settings
 from pipeline.structures import F32, U8, Clip, Localization
 
+FIRST = 2
+"""Excerpts of every split that are tried in any case."""
 SHARE = 0.25
 """Of the samples that all networks see of the videos: so many more may be seen of excerpts without parts."""
 
@@ -41,21 +44,21 @@ class Removals:
 class Budget:
     """Keeps what is spent on excerpts small beside the videos themselves: one costs a video network as much as a minute or two.
 
-    The first of every split is tried in any case.
+    The first ones of every split are tried in any case.
     """
 
     seen: int = 0
     """Samples that networks saw of the videos."""
     spent: int = 0
     """Samples of excerpts."""
-    splits: set[str] = field(default_factory=set)
-    """In which an excerpt was tried."""
+    tried: Counter[str] = field(default_factory=Counter)
+    """Excerpts by split."""
 
     def pays(self, split: str, samples: int) -> bool:
         """Takes so many samples for an excerpt of a video of this split, if there are as many."""
-        if split in self.splits and self.spent + samples > SHARE * self.seen:
+        if self.tried[split] >= FIRST and self.spent + samples > SHARE * self.seen:
             return False
-        self.splits.add(split)
+        self.tried[split] += 1
         self.spent += samples
         return True
 

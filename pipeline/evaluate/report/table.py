@@ -14,13 +14,13 @@ BESIDE_WIDTH, COLUMN = 24, 12
 
 
 def rows(report: Report) -> Iterator[tuple[str, bool, list[str]]]:
-    """Every metric of the network, each followed by the baselines that have it.
+    """Every metric that could be measured of the network on any split, each followed by the baselines that have it.
 
     Yields:
         Name, whether it is a baseline's, and a cell per split.
     """
     for metric in METRICS:
-        if any(metric in found for found in report.splits.values()):
+        if any(not math.isnan(found.get(metric, math.nan)) for found in report.splits.values()):
             yield metric, False, _cells(metric, report.splits, report.splits)
             for name, table in report.baselines.items():
                 if metric != "area_share" and metric != "idle_frames" and any(metric in found for found in table.values()):
