@@ -104,7 +104,7 @@ class SmoothConfig(Section):
     """Smoothing of the maps and logits in time."""
 
     name: Literal["none", "gaussian", "ema", "flow"] = Field(default="flow", description="flow: along the motion in the picture")
-    seconds: float = Field(default=0.2, gt=0, le=10, description="time constant: sigma of gaussian, tau of ema and flow")
+    seconds: float = Field(default=0.25, gt=0, le=10, description="time constant: sigma of gaussian, tau of ema and flow")
     causal: bool = Field(default=False, description="flow: look back only, for live use")
 
 
