@@ -3,9 +3,10 @@
 They were made once with `BoxEvaluator` (all contours), `calculate_multiple_iou` and `MaskEvaluator` of clovaai/wsolevaluation,
 evaluation.py at commit b98c7d1, on maps of 1000 x 400 pixels instead of its 224 x 224.
 
-Its boxes are a pixel too large to the right and below: it takes the half-open edges that OpenCV gives for inclusive ones. In these
-pictures no overlap is so close to .3, .5 or .7 that it matters. It also takes the best threshold of the test, for each overlap its
-own; camreel takes one from the validation, so what is compared is the accuracy at every threshold.
+Its boxes are a pixel too large to the right and below: it takes the half-open edges that OpenCV gives for inclusive ones. These
+pictures were picked so that no overlap is so close to .3, .5 or .7 that it matters; others differ by a picture, and none does once
+that pixel is taken off. It also takes the best threshold of the test, for each overlap its own; camreel takes one from the
+validation, so what is compared is the accuracy at every threshold.
 """
 
 from __future__ import annotations
