@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,21 +30,21 @@ def teach(folder: Path, output: Path, talk: Talk, plan: Plan, *, overwrite: bool
     page = output.with_suffix(".html")
     if page.exists() and not (overwrite or resume):
         raise ConfigError(f"{page} already exists", todo="--overwrite replaces it")
-    lesson = _Lesson(talk)
+    run = _Run(talk)
     try:
         with stop_signals() as stop:
-            taught = lesson.learn(folder, output, plan, stop, overwrite=overwrite, resume=resume)
+            taught = run.learn(folder, output, plan, stop, overwrite=overwrite, resume=resume)
             typer.echo("\n".join(table(taught)))
             talk.note(f"looking at the clips that are confused most, for {page}")
             _write_page(page, taught, stop)
     except KeyboardInterrupt as error:
-        talk.note(f"stopped; {lesson.kept(output)}")
+        talk.note(f"stopped; {run.kept(output)}")
         raise typer.Exit(exit_code(error)) from None
     talk.note(f"-> {output}, {page}; now: camreel process VIDEO --model {output}")
 
 
 @dataclass(slots=True)
-class _Lesson:
+class _Run:
     """Trains, and knows how far it has come."""
 
     talk: Talk
@@ -108,7 +109,7 @@ def describe(progress: Reading | Tuning) -> str:
 def _words(progress: Tuning) -> str:
     from pipeline.learn.clips import EPOCHS
 
-    loss = "" if progress.loss is None else f", loss {progress.loss:.3f}"
+    loss = "" if math.isnan(progress.loss) else f", loss {progress.loss:.3f}"
     return f"epoch {progress.epoch:.1f} of at most {EPOCHS}{loss}, best macro-F1 {progress.best:.3f}"
 
 

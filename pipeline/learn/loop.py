@@ -86,7 +86,7 @@ def train(
             batch = source.draw(learner.step, share)
             tally.count(learner.learn(batch, rate), len(batch.pictures))
             if tally.bad > BAD_STEPS:
-                raise _diverged(tally.bad)
+                raise diverged(tally.bad, "the last good checkpoint is kept; start again with another --seed")
             learner.elapsed = clock() - begin
             if exams.now(clock()) or learner.elapsed >= plan.seconds:
                 start = clock()
@@ -107,9 +107,6 @@ def _progress(learner: Learner, plan: Plan, tally: _Tally, rate: float, reuse: f
     return Progress("training", learner.step, learner.elapsed, plan.seconds, tally.loss, speed, rate, reuse, scores)
 
 
-def _diverged(steps: int) -> ModelError:
-    return ModelError(
-        "the training has diverged",
-        f"the loss was not a number in {steps} steps in a row",
-        "the last good checkpoint is kept; start again with another --seed",
-    )
+def diverged(steps: int, todo: str) -> ModelError:
+    """The error of a training whose loss stays without a value."""
+    return ModelError("the training has diverged", f"the loss was not a number in {steps} steps in a row", todo)

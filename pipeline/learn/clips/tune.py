@@ -6,18 +6,16 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.errors import ModelError
 from pipeline.learn.clips.draws import Draws
 from pipeline.learn.clips.tuner import Tuner
 from pipeline.learn.clips.verdict import Verdict
-from pipeline.learn.loop import BAD_STEPS
+from pipeline.learn.loop import BAD_STEPS, diverged
 from pipeline.learn.schedule import Due
 
 EPOCHS = 12
 SAVE_EVERY = 60.0
 """Seconds."""
-RECENT = 0.1
-"""Weight of the latest loss in the mean that is told."""
+KEPT = "the best checkpoint so far is kept; start again with another --seed, or with --freeze all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,8 @@ class Tuning:
     """Of EPOCHS."""
     share: float
     """How much of the training is over, in [0, 1]."""
-    loss: float | None
+    loss: float
+    """Mean over the epoch so far; NaN at its end."""
     best: float
     """Macro-F1 of the best network so far on the clips held out."""
 
@@ -106,7 +105,7 @@ def tune(
             loss = tuner.learn(*draws.draw(tuner.step), share)
             bad = bad + 1 if math.isnan(loss) else 0
             if bad > BAD_STEPS:
-                raise _diverged(bad)
+                raise diverged(bad, KEPT)
             losses += [] if math.isnan(loss) else [loss]
             tuner.elapsed = clock() - begin
             if tuner.step % draws.per_epoch == 0 or tuner.elapsed >= limits.seconds:
@@ -118,26 +117,10 @@ def tune(
                 save()
                 saves.done(clock(), clock())
             best = course.history[course.best]["macro_f1"]
-            notify(Tuning(tuner.step / draws.per_epoch, min(1.0, share), _recent(losses), best))
+            notify(Tuning(tuner.step / draws.per_epoch, min(1.0, share), _mean(losses), best))
     finally:
         save()
 
 
 def _mean(losses: Sequence[float]) -> float:
     return sum(losses) / len(losses) if losses else math.nan
-
-
-def _recent(losses: Sequence[float]) -> float | None:
-    """A mean in which the latest weigh most."""
-    mean = None
-    for loss in losses:
-        mean = loss if mean is None else mean + RECENT * (loss - mean)
-    return mean
-
-
-def _diverged(steps: int) -> ModelError:
-    return ModelError(
-        "the training has diverged",
-        f"the loss was not a number in {steps} steps in a row",
-        "the best checkpoint so far is kept; start again with another --seed, or with --freeze all",
-    )
