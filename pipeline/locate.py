@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -51,6 +51,8 @@ class Rules:
     """Extent, or without one saliency, at which a box begins."""
     min_area: float = 0.001
     """Least area of a box as a share of the picture."""
+    picked: Callable[[], int | None] = lambda: None
+    """A class that somebody wants to see now, whatever its score."""
 
 
 def select(activations: Iterable[FrameActivation], multilabel: bool, rules: Rules) -> Iterator[FrameActivation]:
@@ -98,7 +100,9 @@ def _shown(scores: F32, rules: Rules) -> list[int]:
     """Ids of the classes to report, best first."""
     candidates = np.array(rules.classes or range(len(scores)), np.int64)
     best = candidates[np.argsort(-scores[candidates], kind="stable")[: rules.top_k]]
-    return [int(c) for c in best if scores[c] >= rules.min_score]
+    shown = [int(c) for c in best if scores[c] >= rules.min_score]
+    picked = rules.picked()
+    return shown if picked is None or picked in shown else [*shown, picked]
 
 
 def as_scores(logits: F32, multilabel: bool) -> F32:

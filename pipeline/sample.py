@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -64,7 +64,13 @@ def input_size(width: int, height: int, short_side: int, *, fixed: bool, smooth:
     return InputSize(w, h, (short_side - w) // 2, (short_side - h) // 2, (short_side, short_side), smooth, fill)
 
 
-def sample(frames: Iterable[Frame], rate: float | None, interval: float | None, sizes: Sequence[InputSize]) -> Iterator[Frame]:
+def sample(
+    frames: Iterable[Frame],
+    rate: float | None,
+    interval: float | None,
+    sizes: Sequence[InputSize],
+    pace: Callable[[], float] = lambda: 1.0,
+) -> Iterator[Frame]:
     """Marks which frames answer the ticks of the network's clock, and gives those their small RGB pictures.
 
     Args:
@@ -72,13 +78,15 @@ def sample(frames: Iterable[Frame], rate: float | None, interval: float | None, 
         rate: ticks per second; None: every frame is one tick.
         interval: typical seconds between source frames; a frame answers a tick up to half of it (at most half a tick) early.
         sizes: the inputs to make of each chosen frame.
+        pace: share of the ticks that there is time for, in (0, 1]; asked at each frame.
 
     Yields:
-        Every frame, with `tick`, `samples` and `inputs` set. A gap longer than `GAP_TICKS` ticks is bridged by that many.
+        Every frame, with `tick`, `samples` and `inputs` set. A gap longer than `GAP_TICKS` ticks is bridged by that many; ticks of
+        frames that were dropped before (their indices are missing) are left out.
     """
     clock = _Clock(rate, interval)
     for frame in frames:
-        tick, samples = clock.answer(frame)
+        tick, samples = clock.answer(frame, pace())
         inputs = tuple(shrink(frame.picture, size) for size in sizes) if samples else ()
         yield dataclasses.replace(frame, tick=tick, samples=samples, inputs=inputs)
 
@@ -91,25 +99,32 @@ class _Clock:
 
     def __init__(self, rate: float | None, interval: float | None) -> None:
         self._rate = rate
-        self._early = 0.5 * min(1.0, (interval or 0.0) * rate) if rate else 0.0
+        self._interval = interval or 0.0
         self._zero: float | None = None
+        """Time (frames, without a rate) of the first tick, were the pace always as it is now."""
+        self._pace = 1.0
+        self._index: int | None = None
+        self._count = 0
         self._next = 0
 
-    def answer(self, frame: Frame) -> tuple[float, int]:
+    def answer(self, frame: Frame, pace: float) -> tuple[float, int]:
         """(position of the frame in ticks, ticks that it answers)."""
-        if self._rate is None:
-            self._next += 1
-            return float(self._next - 1), 1
+        now = float(self._count) if self._rate is None else frame.time
+        rate = pace * (self._rate or 1.0)
         if self._zero is None:
-            self._zero = frame.time
-        tick = (frame.time - self._zero) * self._rate
-        samples = max(0, math.floor(tick + self._early + 1e-6) + 1 - self._next)
-        if samples > GAP_TICKS:
-            self._zero += (samples - GAP_TICKS) / self._rate
-            tick -= samples - GAP_TICKS
-            samples = GAP_TICKS
-        self._next += samples
-        return tick, samples
+            self._zero = now
+        elif pace != self._pace:
+            self._zero = now - (now - self._zero) * self._pace / pace
+        self._pace = pace
+        early = 0.5 * min(1.0, self._interval * rate) if self._rate else 0.0
+        tick = (now - self._zero) * rate
+        samples = max(0, math.floor(tick + early + 1e-6) + 1 - self._next)
+        lost = 0 if self._index is None else max(0, frame.index - self._index - 1)
+        wanted = min(samples, GAP_TICKS, max(1, round(samples / (lost + 1))) if lost else GAP_TICKS)
+        self._zero += (samples - wanted) / rate
+        self._next += wanted
+        self._index, self._count = frame.index, self._count + 1
+        return tick - (samples - wanted), wanted
 
 
 def shrink(picture: Picture, size: InputSize) -> U8:

@@ -10,11 +10,13 @@ Two ways, by the network's `margin`:
   touches is valid; together they give exactly what one pass over the whole video would.
         0 1 2 3 4 5 6 .              m = 1: 0..6 valid
                     x 7 8 9          7.. valid (x is 6, seen again and not counted)
+
+Networks that remember what they saw (`steps`) get each sample as soon as it is there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -41,6 +43,28 @@ def windows(frames: Iterable[Frame], clip_len: int, stride: int, margin: int = 0
     for frame in frames:
         yield from window.add(frame)
     yield from window.flush()
+
+
+def steps(frames: Iterable[Frame]) -> Iterator[Clip]:
+    """Groups sampled frames for a network that remembers: a clip for each frame that is sampled, with those since the one before.
+
+    Yields:
+        Clips that share nothing; at the end one without samples for the frames behind the last sample.
+    """
+    since: list[Frame] = []
+    tick = 0
+    for frame in frames:
+        since.append(frame)
+        if frame.samples:
+            yield _step(since, tick, frame.samples)
+            tick += frame.samples
+            since = []
+    if since:
+        yield _step(since, tick, 0)
+
+
+def _step(frames: Sequence[Frame], tick: int, samples: int) -> Clip:
+    return Clip(tuple(frames), (len(frames) - 1,) * samples, tick, (0, samples), samples)
 
 
 class _Window:

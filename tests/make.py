@@ -71,6 +71,7 @@ class TinyRecognizer:
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     threshold: float | None = None
+    streams: bool = False
     geometry: Geometry = field(default_factory=lambda: Geometry((0.0, 0.0, 0.0), (1.0, 4.0, 4.0), 2))
     seen: list[tuple[int, ...]] = field(default_factory=list)
     """Shapes of the batches that came."""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline.sample import GAP_TICKS, input_size, rgb_matrix, sample, shrink
 from pipeline.structures import Picture
-from tests.make import frames, picture
+from tests.make import frames, numbered, picture
 
 
 def chosen(times, rate, interval=None):
@@ -106,3 +106,30 @@ def test_two_sizes_give_two_inputs_and_unseen_frames_none():
     sizes = [input_size(64, 48, side, fixed=False, smooth=False, fill=(0, 0, 0)) for side in (16, 24)]
     out = list(sample(frames([0, 1 / 30, 2 / 30]), 15, 1 / 30, sizes))
     assert [[i.shape for i in f.inputs] for f in out] == [[(16, 21, 3), (24, 32, 3)], [], [(16, 21, 3), (24, 32, 3)]]
+
+
+def test_ticks_of_dropped_frames_are_left_out():
+    """They would be answered by a still, which costs as much as what was dropped to save it."""
+    frames = [frame for frame in numbered(120) if not 30 <= frame.index < 90]
+    chosen = [f for f in sample(frames, 15.0, 1 / 30, []) if f.samples]
+    assert all(f.samples == 1 for f in chosen)
+    ticks = [round(f.tick) for f in chosen]
+    assert ticks == list(range(len(ticks)))
+    assert len(ticks) == 30
+
+
+def test_half_the_pace_is_half_the_samples_from_then_on():
+    frames = numbered(180)
+    pace = iter([1.0] * 60 + [0.5] * 60 + [1.0] * 60)
+    chosen = [f.index for f in sample(frames, 15.0, 1 / 30, [], lambda: next(pace)) if f.samples]
+    counts = [sum(first <= index < first + 60 for index in chosen) for first in (0, 60, 120)]
+    assert counts[0] == 30
+    assert counts[1] == pytest.approx(15, abs=1)
+    assert counts[2] == pytest.approx(30, abs=1)
+
+
+def test_a_network_that_sees_every_frame_is_slowed_down_too():
+    pace = iter([1.0] * 10 + [0.25] * 40)
+    chosen = [f.index for f in sample(numbered(50), None, None, [], lambda: next(pace)) if f.samples]
+    assert len([index for index in chosen if index < 10]) == 10
+    assert len([index for index in chosen if index >= 10]) == pytest.approx(10, abs=1)

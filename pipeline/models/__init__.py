@@ -5,5 +5,6 @@ from __future__ import annotations
 from pipeline.models.catalog import ModelCard, catalog
 from pipeline.models.contract import Features, Geometry, LinearHead, Recognizer
 from pipeline.models.load import load
+from pipeline.models.memory import Memory
 
-__all__ = ["Features", "Geometry", "LinearHead", "ModelCard", "Recognizer", "catalog", "load"]
+__all__ = ["Features", "Geometry", "LinearHead", "Memory", "ModelCard", "Recognizer", "catalog", "load"]

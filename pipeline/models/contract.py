@@ -9,6 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from pipeline.models.memory import Ends, Memory
+
 Triple = tuple[float, float, float]
 
 
@@ -80,6 +82,29 @@ class Recognizer(Protocol):
             clips: normalised RGB [B, 3, T, H, W] on the recognizer's device, in its number format.
             keep: for networks with a margin: the half-open range of samples that are wanted, at least a margin away from each end
                 of the clip that is not an end of the video. The maps hold only these.
+        """
+        ...
+
+    streams: bool
+    """Whether it has `begin` and `advance`: cameras are then answered sample by sample, else a clip at a time."""
+
+    def begin(self) -> Memory:
+        """The memory of a video of which nothing was seen."""
+        ...
+
+    def advance(self, samples: Tensor, memory: Memory, ends: Ends) -> Features:
+        """Goes on with videos of which it has seen the samples before.
+
+        The maps of a video in steps are those of the whole, `margin` samples late at most.
+
+        Args:
+            samples: normalised RGB [B, 3, n, H, W] that follow; where the videos begin at least margin + 1, at their end n may
+                be 0.
+            memory: of the same B videos, changed in place; empty where they begin.
+            ends: whether the videos begin with these samples, and end with them.
+
+        Returns:
+            The maps of the samples that are known now and were not before, in order.
         """
         ...
 

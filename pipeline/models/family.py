@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from pipeline.models.checkpoint import Metadata
 from pipeline.models.contract import Features, Geometry, Triple
+from pipeline.models.memory import Ends, Memory
 
 BUNDLED = "bundled"
 """Name of weights that come with camreel."""
@@ -48,6 +49,9 @@ class Family:
     """(network, features) -> logits; None: average pooling and the classifier, which makes the maps free."""
     trimmed: Callable[[Any, Tensor, tuple[int, int]], Features] | None = None
     """(network, clips, samples to keep) -> features of those alone, for less than all; for networks with a margin."""
+    advance: Callable[[Any, Tensor, Memory, Ends], Features] | None = None
+    """(network, the samples that follow, memory, which ends of the video these are) -> features of the samples that are known now,
+    see `Recognizer.advance`; for networks with a margin."""
     window: tuple[int, int, int] | None = None
     """Window of a stride-1 average pooling that comes before the global mean."""
     clip_len: int = 1

@@ -10,7 +10,7 @@ Everything lies in memory as [B, T, H, W, channels]. So the spatial convolutions
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,10 +19,9 @@ from torch.nn import functional
 from pipeline.models.checkpoint import Metadata
 from pipeline.models.contract import Features, Geometry
 from pipeline.models.family import Bundle, Family
+from pipeline.models.memory import Ends, Memory
 
 Inputs = Literal["both", "rgb", "difference"]
-Ends = tuple[bool, bool]
-"""Whether a clip begins where the video begins, and ends where it ends."""
 
 SEEN: dict[Inputs, tuple[bool, bool]] = {"both": (True, True), "rgb": (True, False), "difference": (False, True)}
 """Whether the pictures and their differences are seen."""
@@ -67,6 +66,16 @@ class Block(nn.Module):
         z = z.transpose(1, 2).reshape(-1, *y.shape[1:])
         return functional.relu(z + self.shortcut(trim(x, clips, self.dilation, ends)), inplace=True)
 
+    def advance(self, x: Tensor, name: str, memory: Memory, begins: bool) -> Tensor:
+        """Pictures that follow, [B, n, C, H, W], to those that are known now, [B, n', C', H', W']; at the beginning `dilation` at
+        each end are given up."""
+        y = functional.relu(_each(self.spatial, x), inplace=True)
+        y = memory.follow(f"{name}.spatial", y, 1, keep=2 * self.dilation)
+        z = self._over_time(y.transpose(1, 2).flatten(3), (False, False))
+        z = z.reshape(*z.shape[:3], *y.shape[3:]).transpose(1, 2)
+        shortcut = _each(self.shortcut, x)[:, self.dilation if begins else 0 :]
+        return functional.relu(z + memory.delay(f"{name}.shortcut", shortcut, 1, z.shape[1]), inplace=True)
+
     def _over_time(self, x: Tensor, ends: Ends) -> Tensor:
         """[B, C, T, H*W] to [B, C, T', H*W]: zero padded at the ends of the video, and nowhere else."""
         if all(ends):
@@ -76,6 +85,12 @@ class Block(nn.Module):
         padded = functional.pad(x, (0, 0, *(self.dilation * end for end in ends)))
         valid: Tensor = self.temporal[1](functional.conv2d(padded, conv.weight, conv.bias, dilation=conv.dilation))
         return valid
+
+
+def _each(layer: nn.Module, x: Tensor) -> Tensor:
+    """A layer on every picture of [B, n, ...]."""
+    y: Tensor = layer(x.flatten(0, 1))
+    return y.reshape(*x.shape[:2], *y.shape[1:])
 
 
 def trim(x: Tensor, clips: int, samples: int, ends: Ends) -> Tensor:
@@ -132,10 +147,23 @@ class FiguresNet(nn.Module):
         maps = functional.relu(self.last(pictures), inplace=True)
         return maps.reshape(clips, -1, *maps.shape[1:]).transpose(1, 2)
 
+    def advance(self, x: Tensor, memory: Memory, begins: bool) -> Tensor:
+        """As `features`, for normalised RGB [B, 3, n, H, W] that follows what the memory has seen; to A [B, K, n', h, w]."""
+        line = memory.follow("picture", x, 2, keep=1)
+        pictures = self._halves(line[:, :, 1:], line[:, :, 1:] - line[:, :, :-1]).transpose(1, 2)
+        pictures = pictures.contiguous()
+        for layer in self.stem:
+            pictures = functional.relu(_each(layer, pictures), inplace=True)
+        for number, block in enumerate(self.blocks):
+            pictures = cast(Block, block).advance(pictures, f"block {number}", memory, begins)
+        return functional.relu(_each(self.last, pictures), inplace=True).transpose(1, 2)
+
     def _seen(self, x: Tensor) -> Tensor:
         """Pictures and differences [B, 6, T, H, W]."""
-        difference = functional.pad(x[:, :, 1:] - x[:, :, :-1], (0, 0, 0, 0, 1, 0))
-        halves = zip((x, difference), SEEN[self.inputs], strict=True)
+        return self._halves(x, functional.pad(x[:, :, 1:] - x[:, :, :-1], (0, 0, 0, 0, 1, 0)))
+
+    def _halves(self, pictures: Tensor, differences: Tensor) -> Tensor:
+        halves = zip((pictures, differences), SEEN[self.inputs], strict=True)
         return torch.cat([half if seen else torch.zeros_like(half) for half, seen in halves], dim=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -160,6 +188,17 @@ def _beyond(x: Tensor) -> Tensor:
     last = max(1, x.shape[2] - 1)
     at = torch.arange(1, MARGIN + 1, device=x.device) % (2 * last)
     return x[:, :, torch.where(at > last, 2 * last - at, at).clamp(max=x.shape[2] - 1)]
+
+
+def _advance(net: Any, x: Tensor, memory: Memory, ends: Ends) -> Features:
+    """As `_trimmed`: the memory also has what time turns back to at the end."""
+    tail = memory.follow("tail", x, 2, keep=MARGIN + 1)
+    if ends[0]:
+        x = unfolded(x, (True, False))
+    if ends[1]:
+        # The convolutions reach one sample less far ahead than the differences behind.
+        x = torch.cat([x, _beyond(tail.flip(2))[:, :, : MARGIN - 1]], dim=2)
+    return Features(net.advance(x, memory, ends[0]))
 
 
 def fresh(classes: int, seed: int, inputs: Inputs = "both", bias: float = 0.0) -> FiguresNet:
@@ -215,6 +254,7 @@ FAMILY = Family(
     geometry=Geometry((0.0, 0.0, 0.0), (1.0, 8.0, 8.0), margin=MARGIN),
     features=_features,
     trimmed=_trimmed,
+    advance=_advance,
     classifier="classifier",
     clip_len=32,
     frame_rate=12.0,

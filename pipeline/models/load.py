@@ -151,12 +151,13 @@ def _factory(name: str) -> Recognizer:
     except Exception as error:  # the user's own code can raise anything
         why = f"{type(error).__name__}: {error}".split("\n")[0]
         raise ModelError(f"cannot make a network with {name}", why, "check the name; its folder must be on PYTHONPATH") from error
-    wanted = {*Recognizer.__annotations__, "features", "head", "linear", "to"} - {"geometry"}
+    wanted = {*Recognizer.__annotations__, "features", "head", "linear", "to"} - {"geometry", "streams"}
     missing = sorted(attribute for attribute in wanted if not hasattr(recognizer, attribute))
     if missing:
         why = f"the {type(recognizer).__name__} it returns lacks {', '.join(missing)}"
         raise ModelError(f"{name} makes no recognizer", why, "see pipeline.models.Recognizer for what one must offer")
     if getattr(recognizer, "geometry", None) is None:
         recognizer.geometry = probe(recognizer)
+    recognizer.streams = getattr(recognizer, "streams", False)
     result: Recognizer = recognizer
     return result

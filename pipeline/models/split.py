@@ -16,6 +16,7 @@ from pipeline.errors import ModelError
 from pipeline.models.checkpoint import Metadata
 from pipeline.models.contract import Features, Geometry, LinearHead, Triple
 from pipeline.models.family import Family
+from pipeline.models.memory import Ends, Memory
 
 Axes = tuple[int, int, int]
 
@@ -65,6 +66,7 @@ class SplitNetwork:
     std: Triple = field(init=False)
     threshold: float | None = field(init=False)
     geometry: Geometry = field(init=False)
+    streams: bool = field(init=False)
     _backbone: nn.Module = field(init=False, repr=False)
     """What runs: the network as it is until it is moved to a device, then a folded copy in the number format of the features."""
 
@@ -77,6 +79,7 @@ class SplitNetwork:
         self.size = min(self.metadata.crop)
         self.fixed_size = self.family.fixed_size
         self.geometry = self.family.geometry
+        self.streams = self.family.advance is not None
 
     def features(self, clips: Tensor, keep: tuple[int, int] | None = None) -> Features:
         """Runs the backbone.
@@ -99,6 +102,15 @@ class SplitNetwork:
             return self.family.trimmed(self._backbone, clips, keep)
         found = self.family.features(self._backbone, clips)
         return found if keep is None else Features(found.maps[:, :, keep[0] : keep[1]], found.context)
+
+    def begin(self) -> Memory:
+        """The memory of a video of which nothing was seen."""
+        return Memory()
+
+    def advance(self, samples: Tensor, memory: Memory, ends: Ends) -> Features:
+        """Goes on with videos of which it has seen the samples before; for networks with a margin, see `Recognizer`."""
+        assert self.family.advance is not None
+        return self.family.advance(self._backbone, samples, memory, ends)
 
     def head(self, features: Features) -> Tensor:
         """Logits [B, C] in float32, also where the features are of a reduced precision."""

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from pipeline.models.contract import Features, Geometry
 from pipeline.models.family import Family
+from pipeline.models.memory import Ends, Memory
 
 
 def _resnet(net: Any, x: Tensor) -> Features:
@@ -40,6 +41,24 @@ def _mc3_trimmed(net: Any, x: Tensor, keep: tuple[int, int]) -> Features:
     x = convolve(net.stem, x)
     for block in net.layer1:
         x = block.relu(convolve(block.conv2, convolve(block.conv1, x)) + inside(x, 2))
+    return Features(net.layer4(net.layer3(net.layer2(x))))
+
+
+def _mc3_advance(net: Any, x: Tensor, memory: Memory, ends: Ends) -> Features:
+    """As `_mc3_trimmed`: each temporal convolution remembers two samples of its input, and each shortcut the two it waits for."""
+
+    def convolve(name: str, layers: Any, x: Tensor) -> Tensor:
+        conv, *rest = layers
+        x = memory.follow(name, functional.pad(x, (0, 0, 0, 0, int(ends[0]), int(ends[1]))), 2, keep=2)
+        x = functional.conv3d(x, conv.weight, conv.bias, conv.stride, (0, *conv.padding[1:]))
+        for layer in rest:
+            x = layer(x)
+        return x
+
+    x = convolve("stem", net.stem, x)
+    for number, block in enumerate(net.layer1):
+        y = convolve(f"{number}.conv2", block.conv2, convolve(f"{number}.conv1", block.conv1, x))
+        x = block.relu(y + memory.delay(f"{number}.shortcut", x, 2, y.shape[2]))
     return Features(net.layer4(net.layer3(net.layer2(x))))
 
 
@@ -96,6 +115,7 @@ MC3 = Family(
     geometry=Geometry((0.0, 0.0, 0.0), (1.0, 16.0, 16.0), margin=5),
     features=_resnet,
     trimmed=_mc3_trimmed,
+    advance=_mc3_advance,
     classifier="fc",
     clip_len=16,
     frame_rate=15.0,

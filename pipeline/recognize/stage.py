@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.errors import DeviceError
@@ -32,6 +31,8 @@ class Selection:
     classes: tuple[int, ...] = ()
     """Always these and no others; empty: the top k of every slice, and those of the clip before."""
     top_k: int = 3
+    picked: Callable[[], int | None] = lambda: None
+    """A class that somebody wants to see now, whatever its score."""
 
 
 def recognize(
@@ -63,23 +64,12 @@ def recognize(
     Raises:
         DeviceError: one clip alone does not fit into memory.
     """
-    network = _Network(recognizer, maps, selection, backend, notify)
+    network = Network(recognizer, maps, selection, backend, grid, complete, notify)
     for batch in _batches(clips, network):
-        for clip, (logits, slices, classes, cams, error) in zip(batch, network.run(batch), strict=True):
-            yield ClipActivation(
-                clip=clip,
-                logits=logits,
-                slice_logits=slices,
-                classes=classes,
-                maps=cams,
-                start=recognizer.geometry.start[0] + (clip.valid[0] if recognizer.geometry.margin else 0),
-                jump=recognizer.geometry.jump[0],
-                grid=grid,
-                error=error if complete else None,
-            )
+        yield from network.run(batch)
 
 
-def _batches(clips: Iterable[Clip], network: _Network) -> Iterator[list[Clip]]:
+def _batches(clips: Iterable[Clip], network: Network) -> Iterator[list[Clip]]:
     """Clips alike in length and valid samples in a row, at most as many as the network takes now."""
     for _, equal in groupby(clips, key=lambda clip: (len(clip.sampled), network.keep(clip))):
         batch: list[Clip] = []
@@ -92,26 +82,35 @@ def _batches(clips: Iterable[Clip], network: _Network) -> Iterator[list[Clip]]:
             yield batch
 
 
-Answer = tuple[F32, F32, NDArray[np.int64], F32, float]
-
-
-class _Network:
-    """The recognizer on its device, the batch that fits, and the classes alive from the clip before."""
+class Network:
+    """The recognizer on its device, the batch that fits, and the classes alive from the `hold` clips before; see `recognize`."""
 
     def __init__(
-        self, recognizer: Recognizer, maps: MapMethod, selection: Selection, backend: Backend, notify: Callable[[str], None]
+        self,
+        recognizer: Recognizer,
+        maps: MapMethod,
+        selection: Selection,
+        backend: Backend,
+        grid: Grid,
+        complete: bool,
+        notify: Callable[[str], None],
+        hold: int = 1,
     ) -> None:
         self.batch = backend.batch
-        self._recognizer, self._maps, self._selection, self._backend, self._notify = recognizer, maps, selection, backend, notify
-        self._alive: set[int] = set()
+        self.recognizer, self.backend = recognizer, backend
+        self._maps, self._selection, self._notify = maps, selection, notify
+        self._grid, self._complete = grid, complete
+        self._hold = hold
+        self._alive: dict[int, int] = {}
+        """Clips for which a class that was on top is mapped still."""
 
     def keep(self, clip: Clip) -> tuple[int, int] | None:
         """The samples to compute maps for: where the network has a margin, those without it; else all."""
-        return clip.valid if self._recognizer.geometry.margin else None
+        return clip.valid if self.recognizer.geometry.margin else None
 
-    def run(self, clips: Sequence[Clip]) -> list[Answer]:
+    def run(self, clips: Sequence[Clip]) -> list[ClipActivation]:
         """Answers for the clips; out of memory halves the batch for this and all later calls."""
-        answers: list[Answer] = []
+        answers: list[ClipActivation] = []
         while clips:
             part, rest = clips[: self.batch], clips[self.batch :]
             try:
@@ -132,19 +131,27 @@ class _Network:
                 "use a smaller --map-size, another --model or --device",
             ) from error
         self.batch = max(1, self.batch // 2)
-        if self._backend.device == "cuda":
+        if self.backend.device == "cuda":
             torch.cuda.empty_cache()
         self._notify(f"out of memory: the batch was lowered to {self.batch} clips")
 
     @torch.inference_mode()
-    def _forward(self, clips: Sequence[Clip]) -> list[Answer]:
-        recognizer = self._recognizer
+    def _forward(self, clips: Sequence[Clip]) -> list[ClipActivation]:
+        recognizer = self.recognizer
         keep = self.keep(clips[0])
-        features = recognizer.features(network_input(clips, 0, recognizer, self._backend), keep)
-        logits = recognizer.head(features).float()
-        slices = _slice_logits(recognizer, features, logits)
-        if len(clips[0].frames[clips[0].sampled[0]].inputs) > 1:
-            features = recognizer.features(network_input(clips, 1, recognizer, self._backend), keep)
+        seen = [
+            recognizer.features(network_input(clips, which, recognizer, self.backend), keep)
+            for which in range(len(clips[0].frames[clips[0].sampled[0]].inputs))
+        ]
+        return self.conclude(clips, seen)
+
+    @torch.inference_mode()
+    def conclude(self, clips: Sequence[Clip], seen: Sequence[Features]) -> list[ClipActivation]:
+        """Answers from what the backbone made of the pictures for the scores and, where other, of those for the maps."""
+        recognizer = self.recognizer
+        logits = recognizer.head(seen[0]).float()
+        slices = _slice_logits(recognizer, seen[0], logits)
+        features = seen[-1]
         finite = torch.isfinite(logits).all(1) & torch.isfinite(features.maps.float().mean(dim=(1, 2, 3, 4)))
         chosen = [
             self._choose(clip, rows, good) for clip, rows, good in zip(clips, slices.cpu().numpy(), finite.tolist(), strict=True)
@@ -159,28 +166,40 @@ class _Network:
         ]
 
     def _choose(self, clip: Clip, slices: F32, good: bool) -> set[int]:
-        """The classes to map: those on top anywhere in the clip, and those that the clip before had on top."""
+        """The classes to map: those on top anywhere in the clip, and those that were in the `hold` clips before."""
         if not good:
-            self._alive = set()
+            self._alive = {}
             return set()
         if self._selection.classes:
             return set(self._selection.classes)
         k = min(self._selection.top_k, slices.shape[1])
         top = set(np.argpartition(slices, -k, axis=1)[:, -k:].ravel().tolist())
-        chosen, self._alive = top | self._alive, top
+        if (picked := self._selection.picked()) is not None:
+            top.add(picked)
+        chosen = top | self._alive.keys()
+        self._alive = {c: left - 1 for c, left in self._alive.items() if left > 1} | dict.fromkeys(top, self._hold)
         return chosen
 
     def _answer(
         self, clip: Clip, chosen: set[int], union: list[int], good: bool, errors: F32, maps: F32, logits: F32, slices: F32
-    ) -> Answer:
+    ) -> ClipActivation:
         if not good:
             first, last = clip.frames[clip.sampled[0]], clip.frames[clip.sampled[-1]]
             self._notify(f"the network gave no numbers (NaN) on frames {first.index} to {last.index}: nothing is drawn there")
-            silent = np.full_like(logits, NO_EVIDENCE), np.full_like(slices, NO_EVIDENCE)
-            return *silent, np.empty(0, np.int64), np.empty((0, *maps.shape[1:]), np.float32), 0.0
+            logits, slices = np.full_like(logits, NO_EVIDENCE), np.full_like(slices, NO_EVIDENCE)
         rows = [row for row, class_id in enumerate(union) if class_id in chosen]
-        classes = np.array([union[row] for row in rows], np.int64)
-        return logits, slices, classes, maps[rows], float(errors[rows].max(initial=0.0))
+        geometry = self.recognizer.geometry
+        return ClipActivation(
+            clip=clip,
+            logits=logits,
+            slice_logits=slices,
+            classes=np.array([union[row] for row in rows], np.int64),
+            maps=maps[rows],
+            start=geometry.start[0] + (clip.valid[0] if geometry.margin else 0),
+            jump=geometry.jump[0],
+            grid=self._grid,
+            error=float(errors[rows].max(initial=0.0)) if self._complete else None,
+        )
 
 
 def network_input(clips: Sequence[Clip], which: int, recognizer: Recognizer, backend: Backend) -> Tensor:
