@@ -25,7 +25,6 @@ from pipeline.errors import InputError
 from pipeline.sources import Source, expand, open_source
 from pipeline.sources.clock import Clock, zero_of
 from pipeline.sources.decoder import PATIENCE, Decoder
-from pipeline.sources.opening import without_credentials
 from pipeline.sources.picture import Conversion
 from pipeline.structures import ColorTags, Frame, Picture
 
@@ -810,21 +809,6 @@ def test_a_cut_connection_is_an_error(tmp_path: Path, server: str) -> None:
     write(tmp_path / "a.ts", gray_ramp(200, (320, 240)), "mpeg2video", options={"qmax": "2", "b": "8000000"})
     with open_source(f"http://{server}/cut/a.ts") as source, pytest.raises(InputError, match="connection was lost"):
         list(source)
-
-
-@pytest.mark.parametrize(
-    ("uri", "shown"),
-    [
-        ("https://me:pa@ss@host:8080/v.mp4?x=1", "https://host:8080/v.mp4?x=1"),
-        (
-            "http://host/v.mp4?X-Amz-Signature=abc&t=3&access_token=xyz",
-            "http://host/v.mp4?X-Amz-Signature=***&t=3&access_token=***",
-        ),
-        ("clips/me:you@home.mp4", "clips/me:you@home.mp4"),
-    ],
-)
-def test_credentials_are_stripped(uri: str, shown: str) -> None:
-    assert without_credentials(uri) == shown
 
 
 def test_unknown_kinds_of_address_are_refused() -> None:

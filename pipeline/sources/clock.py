@@ -28,14 +28,24 @@ class Clock:
     """Gives each frame its seconds from the source's zero.
 
     A sound timestamp is taken as it is. A frame without one comes an average interval after the frame before it; one that
-    repeats or falls back comes half an interval after it, so that the source's own times are soon met again.
+    repeats or falls back comes half an interval after it, so that the source's own times are soon met again. Where the timestamps
+    begin anew, far behind or far ahead, time goes on by an average interval.
     """
 
-    def __init__(self, time_base: Fraction, rate: Fraction | None, zero: int) -> None:
+    def __init__(self, time_base: Fraction, rate: Fraction | None, zero: int, leap: float = float("inf")) -> None:
+        """Starts the clock.
+
+        Args:
+            time_base: Seconds per timestamp unit.
+            rate: Frames per second, where it is known.
+            zero: Timestamp that counts as 0 s.
+            leap: Timestamps that run ahead by more seconds than this from one frame to the next began anew.
+        """
         sane = rate if rate and Fraction(1, 100) <= rate <= 1000 else FALLBACK_RATE
         self._numerator, self._denominator = time_base.numerator, time_base.denominator
         self._interval = float(1 / sane)
         self._zero = zero
+        self._leap = leap
         self._shift = 0.0
         self._last: float | None = None
 
@@ -50,13 +60,13 @@ class Clock:
             time = 0.0 if last is None else last + self._interval
         else:
             time = self.at(pts) + self._shift
-            if last is not None and time <= last:
+            if last is not None and not last < time <= last + self._leap:
                 time = self._after(last, time)
         self._last = time
         return time
 
     def _after(self, last: float, time: float) -> float:
-        if last - time <= RESTART:
+        if 0 <= last - time <= RESTART:
             return last + self._interval / 2
         self._shift += last + self._interval - time
         return last + self._interval

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import av
 from av import FFmpegError, Packet, VideoFrame, VideoStream
+from av.codec.context import Flags
 from av.container import InputContainer
 from av.stream import Discard, Stream
 
@@ -18,8 +20,19 @@ PATIENCE = 100
 
 IN_FLIGHT = 100
 """More packets than any decoder holds (threads and reordering together)."""
+ALMOST = 0.95
+"""Of a time-out: FFmpeg's clock is another."""
 LOST = (av.error.ExitError, OSError)
 """What a cut or stalled connection raises (ExitError is FFmpeg's time-out); in a local file it is damage like any other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How a live stream is read: each frame knows when its packet came (`VideoFrame.opaque`), and frames must keep coming."""
+
+    clock: Callable[[], float]
+    silence: float
+    """Seconds without a frame, whatever else comes, after which the stream is taken for dead."""
 
 
 class Decoder:
@@ -33,6 +46,7 @@ class Decoder:
         *,
         remote: bool = False,
         threads: Threads = "AUTO",
+        watch: Watch | None = None,
     ) -> None:
         self.packets: list[AnyPacket] = []
         """Packets of the tracks that nobody has taken yet."""
@@ -50,10 +64,17 @@ class Decoder:
         self._sent = 0
         self._last_incomplete: int | None = None
         self._drained = True
+        self.stalled = False
+        """Whether no frame came for the watch's silence."""
+        self._watch = watch
+        self._latest = watch.clock() if watch else 0.0
         video.thread_type = threads
-        carried = {video.index, *(track.index for track in tracks)}
+        self._carried = {track.index for track in tracks}
+        if watch:
+            video.codec_context.flags |= Flags.low_delay | Flags.copy_opaque
+            return  # all packets are looked at: a camera that sends nothing but sound is dead, too
         for stream in container.streams:
-            if stream.index not in carried:
+            if stream.index not in self._carried | {video.index}:
                 stream.discard = Discard.all
 
     @property
@@ -79,10 +100,14 @@ class Decoder:
         """
         for packet in self._demux():
             if packet.stream_index == self._video.index:
-                yield from self._decode(packet)
-            elif packet.dts is not None:
+                frames = self._decode(packet)
+                yield from frames
+                self._check(bool(frames))
+            elif packet.dts is not None and packet.stream_index in self._carried:
                 self.packets.append(packet)
-            if self.gave_up:
+            else:
+                self._check(False)
+            if self.gave_up or self.stalled:
                 break
         yield from self._decode(None)
 
@@ -121,7 +146,7 @@ class Decoder:
         stuck = False
         while not self.gave_up:
             try:
-                for packet in self._container.demux(self._video, *self._tracks):
+                for packet in self._packets():
                     stuck = False
                     self._sent += 1
                     if packet.is_corrupt:
@@ -133,6 +158,19 @@ class Decoder:
                     raise
                 self._fail(error, count=not stuck)
                 stuck = True
+
+    def _packets(self) -> Generator[AnyPacket]:
+        if self._watch is None:
+            yield from self._container.demux(self._video, *self._tracks)
+            return
+        clock, silence = self._watch.clock, self._watch.silence
+        asked = clock()
+        for packet in self._container.demux():
+            packet.opaque = came = clock()
+            if came - asked >= silence * ALMOST:  # the time-out, at which a parser gives what it held
+                raise av.error.ExitError(0, "nothing came")
+            yield packet
+            asked = clock()
 
     def _decode(self, packet: AnyPacket | None) -> list[VideoFrame]:
         try:
@@ -147,6 +185,13 @@ class Decoder:
             self._failures = 0
             self.given += len(frames)
         return frames
+
+    def _check(self, came: bool) -> None:
+        """Notes whether frames still come."""
+        if self._watch:
+            now = self._watch.clock()
+            self._latest = now if came else self._latest
+            self.stalled = now - self._latest >= self._watch.silence
 
     def _fail(self, error: FFmpegError, count: bool = True) -> None:
         self.corrupt += count

@@ -1,24 +1,22 @@
-"""Video files (and what can be read like one: http addresses, standard input)."""
+"""Video files, and what can be read like one: files over http, standard input, test patterns."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from itertools import chain, islice
-from types import TracebackType
-from typing import Self
 
 from av import FFmpegError, VideoFrame, VideoStream
-from av.error import ExitError
-from av.stream import Stream
 
 from pipeline.errors import InputError
+from pipeline.sources.address import Address
 from pipeline.sources.clock import Clock, zero_of
+from pipeline.sources.contract import Source
 from pipeline.sources.decoder import PATIENCE, AnyPacket, Decoder
-from pipeline.sources.opening import TIMEOUT, can_seek, is_url, open_container, without_credentials
-from pipeline.sources.picture import Conversion, color_tags
-from pipeline.sources.streams import as_fraction, duration_of, pick_video, split_others
-from pipeline.structures import Frame, Track, VideoInfo
+from pipeline.sources.opening import TIMEOUT, can_seek, open_container, why_lost
+from pipeline.sources.picture import Conversion
+from pipeline.sources.streams import describe, pick_video, split_others
+from pipeline.structures import Frame
 
 STEPS_BACK = (0.0, 2.0, 10.0)
 """Seconds before `start` to seek to, in turn, until a seek lands on a frame at or before it."""
@@ -28,17 +26,17 @@ SHORT = 0.75
 """A file that holds less than this share of the frames it claims is called truncated (edit lists hide a few)."""
 
 
-class FileSource:
+class FileSource(Source):
     """Exactly the frames that decoding the first video stream gives, with the packets of all audio streams.
 
     The first frame is decoded on opening, because rotation, size and colour are certain only then.
     """
 
-    def __init__(self, uri: str, *, start: float | None = None, end: float | None = None, audio: bool = True) -> None:
+    def __init__(self, address: Address, *, start: float | None = None, end: float | None = None, audio: bool = True) -> None:
         """Opens the source.
 
         Args:
-            uri: Path, http(s) address, or `-`.
+            address: Of a file, also over http, of standard input, or of a test pattern.
             start: Seconds from the source's zero; frames before it are dropped.
             end: Seconds; frames from it on are dropped.
             audio: Whether audio packets are carried.
@@ -47,24 +45,24 @@ class FileSource:
             InputError: there is no video in it.
         """
         self._start, self._end = start, end
-        self._uri, self._name = uri, without_credentials(uri)
+        self._address, self._name = address, address.name
         self._sought: int | None = None
         self._begins = float("-inf")
-        self._container = open_container(uri)
-        self._seekable = can_seek(uri)
+        self._container = open_container(address)
+        self._seekable = can_seek(address)
         try:
             self._video = pick_video(self._container, self._name)
             tracks, self.notes = split_others(self._container, self._video)
             tracks = tracks if audio else []
-            self._decoder = Decoder(self._container, self._video, tracks, remote=is_url(uri))
+            self._decoder = Decoder(self._container, self._video, tracks, remote=address.remote)
             self._frames = self._read()
             self._first = self._first_frame()
             self._conversion = Conversion(self._first)
-            self._time_base = as_fraction(self._video.time_base) or Fraction(1, 1000)
-            self._rate = as_fraction(self._video.average_rate)
+            self.info, notes = describe(self._name, self._container, self._video, self._first, self._conversion, tracks)
+            self.notes += notes
+            self._time_base = self.info.time_base
             self._zero = zero_of(self._video.start_time, self._first.pts, self._time_base)
-            self._clock = Clock(self._time_base, self._rate, self._zero)
-            self.info = self._describe(tracks)
+            self._clock = Clock(self._time_base, self.info.average_rate, self._zero)
         except BaseException:
             self._container.close()
             raise
@@ -77,12 +75,6 @@ class FileSource:
 
     def __iter__(self) -> Iterator[Frame]:
         return self._iterator
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
     def close(self) -> None:
         """Ends the iteration and closes the file. `Track.template` must not be used any more: its memory is gone."""
@@ -101,29 +93,6 @@ class FileSource:
             why = self._decoder.failure.strerror if self._decoder.failure else None
             raise InputError(f"{self._name}: not a single frame can be decoded", (why or "the stream is empty").lower())
         return first
-
-    def _describe(self, tracks: list[Stream]) -> VideoInfo:
-        width, height = self._conversion.displayed
-        aspect = as_fraction(self._video.sample_aspect_ratio) or Fraction(1)
-        self._note_shape()
-        return VideoInfo(
-            uri=self._name,
-            width=width,
-            height=height,
-            rotation=self._conversion.rotation,
-            time_base=self._time_base,
-            average_rate=self._rate,
-            frames=self._video.frames or None,
-            duration=duration_of(self._container, self._video),
-            codec=self._video.codec_context.name,
-            pixel_aspect=1 / aspect if self._conversion.rotation % 180 else aspect,
-            color=color_tags(self._first),
-            tracks=tuple(Track(track.index, track.type, track.codec_context.name, track) for track in tracks),
-        )
-
-    def _note_shape(self) -> None:
-        if self._first.rotation % 90:
-            self.notes.append(f"a rotation of {self._first.rotation} degrees is rounded to {self._conversion.rotation}")
 
     # Reading
 
@@ -200,7 +169,7 @@ class FileSource:
             yield from self._read_again(skip=self._decoder.given)
 
     def _read_again(self, skip: int) -> Generator[VideoFrame]:
-        with open_container(self._uri) as container:
+        with open_container(self._address) as container:
             video = container.streams[self._video.index]
             assert isinstance(video, VideoStream)
             decoder = Decoder(container, video, (), threads="SLICE")
@@ -227,8 +196,8 @@ class FileSource:
         return InputError(f"{self._name}: no frame between {self._start or 0:g} s and {until}", why, "choose another start or end")
 
     def _lost(self, error: FFmpegError) -> InputError:
-        why = f"nothing came for {TIMEOUT:.0f} s" if isinstance(error, ExitError) else (error.strerror or "").lower()
-        return InputError(f"{self._name}: the connection was lost", why, "try again, or download the file first")
+        todo = "try again, or download the file first"
+        return InputError(f"{self._name}: the connection was lost", why_lost(error, TIMEOUT), todo)
 
     def _note_truncation(self, count: int) -> None:
         claimed = self.info.frames

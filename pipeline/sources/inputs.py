@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.errors import InputError
-from pipeline.sources.opening import STDIN, is_url
+from pipeline.sources.address import identity, is_file
 
 # fmt: off
 VIDEOS: Final = frozenset({
@@ -26,24 +26,20 @@ def expand(inputs: Sequence[str]) -> list[str]:
 
     A directory stands for the videos in it, a pattern (`more/*.mkv`, `**` goes down) for what matches, `@list.txt` for the
     lines of a file (relative to it; `#` starts a comment). Hidden files and our own outputs (`*.camreel.*`, `*.partial.*`)
-    are left out unless named. Addresses and `-` stay as they are.
+    are left out unless named. Addresses, webcams, patterns and `-` stay as they are.
 
     Raises:
-        InputError: something named is not there, or stands for nothing.
+        InputError: something named is not there, stands for nothing, or is of a kind that nobody here can read.
     """
     found: dict[str, str] = {}
     for text in inputs:
         for uri in _list(text[1:]) if text.startswith("@") and not os.path.exists(text) else _resolve(text):
-            found.setdefault(uri if _is_special(uri) else os.path.abspath(uri), uri)
+            found.setdefault(identity(uri), uri)
     return list(found.values())
 
 
-def _is_special(text: str) -> bool:
-    return text == STDIN or is_url(text)
-
-
 def _resolve(text: str) -> list[str]:
-    if _is_special(text) or os.path.isfile(text):
+    if not is_file(text) or os.path.isfile(text):
         return [text]
     if os.path.isdir(text):
         return _some(text, _videos(os.path.join(text, name) for name in os.listdir(text)), "there is no video in this directory")
@@ -64,7 +60,7 @@ def _list(path: str) -> list[str]:
         raise InputError(f"@{path}: the list cannot be read", getattr(error, "strerror", None) or "it is not a text file") from None
     entries = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     folder = os.path.dirname(path)
-    resolved = [uri for entry in entries for uri in _resolve(entry if _is_special(entry) else os.path.join(folder, entry))]
+    resolved = [uri for entry in entries for uri in _resolve(os.path.join(folder, entry) if is_file(entry) else entry)]
     return _some(f"@{path}", resolved, "the list is empty")
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from av import VideoStream
+from av import VideoFrame, VideoStream
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 
 from pipeline.errors import InputError
+from pipeline.sources.picture import Conversion, color_tags
+from pipeline.structures import Track, VideoInfo
 
 STILLS = Disposition.attached_pic | Disposition.timed_thumbnails
 
@@ -40,6 +43,44 @@ def split_others(container: InputContainer, video: VideoStream) -> tuple[list[St
         elif stream.index != video.index:
             notes.append(f"{stream.type} stream {stream.index} ({codec or 'unknown codec'}) is not carried over")
     return tracks, notes
+
+
+def describe(
+    name: str,
+    container: InputContainer,
+    video: VideoStream,
+    first: VideoFrame,
+    conversion: Conversion,
+    tracks: Sequence[Stream] = (),
+) -> tuple[VideoInfo, list[str]]:
+    """What is known of a video once its first frame is decoded, and notes on what had to be changed.
+
+    Args:
+        name: of the source, as shown to people.
+        container: where it comes from.
+        video: the stream.
+        first: its first frame.
+        conversion: what makes pictures of its frames.
+        tracks: the streams that are carried beside it.
+    """
+    width, height = conversion.displayed
+    aspect = as_fraction(video.sample_aspect_ratio) or Fraction(1)
+    turned = f"a rotation of {first.rotation} degrees is rounded to {conversion.rotation}"
+    info = VideoInfo(
+        uri=name,
+        width=width,
+        height=height,
+        rotation=conversion.rotation,
+        time_base=as_fraction(video.time_base) or Fraction(1, 1000),
+        average_rate=as_fraction(video.average_rate),
+        frames=video.frames or None,
+        duration=duration_of(container, video),
+        codec=video.codec_context.name,
+        pixel_aspect=1 / aspect if conversion.rotation % 180 else aspect,
+        color=color_tags(first),
+        tracks=tuple(Track(track.index, track.type, track.codec_context.name, track) for track in tracks),
+    )
+    return info, [turned] if first.rotation % 90 else []
 
 
 def duration_of(container: InputContainer, video: VideoStream) -> float | None:
