@@ -17,6 +17,12 @@ class Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class LineRecord(Record):
+    """A line; of several cameras in one file, each line says whose it is."""
+
+    camera: Count | None = Field(default=None, description="number of the camera, where several share a file")
+
+
 class SourceRecord(Record):
     """The video that was read."""
 
@@ -48,7 +54,7 @@ class SmoothingRecord(Record):
     lag: float = Field(ge=0, description="seconds that it looks ahead")
 
 
-class HeaderRecord(Record):
+class HeaderRecord(LineRecord):
     """The first record."""
 
     type: Literal["header"]
@@ -92,13 +98,13 @@ class ActionRecord(Record):
     boxes: list[BoxRecord]
 
 
-class FrameRecord(Record):
+class FrameRecord(LineRecord):
     """One source frame; there is one for each, in order."""
 
     type: Literal["frame"]
-    index: Count = Field(description="counted from 0, without gaps")
+    index: Count = Field(description="counted from 0, without gaps in files; live, those of dropped frames are missing")
     pts: int | None = Field(description="the source's, in its time_base; null: the source has none")
-    time: float = Field(description="seconds from the source's zero")
+    time: float = Field(description="seconds from the source's zero; live, from the first frame of the first connection")
     actions: list[ActionRecord] = Field(description="over the least score, best first; may be empty")
 
 
@@ -140,7 +146,57 @@ class CountsRecord(Record):
         return self
 
 
-class SummaryRecord(Record):
+class ConnectionRecord(LineRecord):
+    """Live: frames come over another connection, or with another size."""
+
+    type: Literal["connection"]
+    part: Count = Field(description="number of the connection; the header is about 0")
+    time: float = Field(description="of its first frame")
+    source: SourceRecord
+
+
+class GapRecord(LineRecord):
+    """Live: frames without a record, because they came faster than the network follows."""
+
+    type: Literal["gap"]
+    first: Count = Field(description="index of the first one")
+    count: Annotated[int, Field(gt=0)]
+    start: float = Field(description="time of the frame before, in seconds")
+    end: float = Field(description="time of the frame after")
+
+
+class SegmentEndRecord(SpanRecord, LineRecord):
+    """Live: a segment that has ended."""
+
+    type: Literal["segment"]
+
+
+class TrackEndRecord(TrackRecord, LineRecord):
+    """Live: a tube that has ended."""
+
+    type: Literal["track"]
+
+
+class DelayRecord(Record):
+    """Quantiles over the run, in seconds; null: nothing was measured."""
+
+    p50: float | None
+    p95: float | None
+    max: float | None
+
+
+class LiveRecord(Record):
+    """How a live run went."""
+
+    shown: Count = Field(description="frames that were on the screen")
+    skipped: Count = Field(description="frames that were not, as a newer one was there")
+    reconnects: Count
+    rate: dict[str, float] = Field(description="frames per second: in, inferred, shown")
+    delay: DelayRecord = Field(description="from capture to display")
+    age: DelayRecord = Field(description="of the map on the picture")
+
+
+class SummaryRecord(LineRecord):
     """The last record."""
 
     type: Literal["summary"]
@@ -152,6 +208,7 @@ class SummaryRecord(Record):
     )
     stages: dict[str, float] = Field(description="wall seconds that each stage was busy")
     fallbacks: list[str] = Field(description="what was done otherwise than asked for")
+    live: LiveRecord | None = Field(default=None, description="of live runs; their segments and tracks are records of their own")
 
 
 class Document(Record):
@@ -162,20 +219,20 @@ class Document(Record):
     summary: SummaryRecord | None = Field(default=None, description="absent where the run was cut short by an error")
 
 
-LINE: TypeAdapter[HeaderRecord | FrameRecord | SummaryRecord] = TypeAdapter(
-    Annotated[HeaderRecord | FrameRecord | SummaryRecord, Field(discriminator="type")]
-)
+Line = HeaderRecord | FrameRecord | ConnectionRecord | GapRecord | SegmentEndRecord | TrackEndRecord | SummaryRecord
+
+LINE: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="type")])
 """Reads one line of a `.jsonl` result: `LINE.validate_json(line)`."""
 
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of a line of a `.jsonl` result, and of a whole `.json` result."""
-    schema = TypeAdapter(HeaderRecord | FrameRecord | SummaryRecord | Document).json_schema(mode="validation", by_alias=True)
+    schema = TypeAdapter(Line | Document).json_schema(mode="validation", by_alias=True)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "camreel.localization/1",
         "title": "camreel result",
-        "description": "One line of a .jsonl file (header, frame or summary), or a whole .json file (document).",
+        "description": "A line of a .jsonl file (live ones also have connection, gap, segment, track), or a whole .json file.",
         "oneOf": schema["anyOf"],
         "$defs": schema["$defs"],
     }

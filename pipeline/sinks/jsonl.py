@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -13,11 +12,75 @@ from typing import Any, BinaryIO
 import orjson
 
 from pipeline.errors import OutputError
-from pipeline.structures import Action, Box, Header, Localization, Summary, VideoInfo
+from pipeline.structures import Action, Box, Header, Localization, Segment, Summary, Tube, VideoInfo
 
 SCHEMA = "camreel.localization/1"
 
 Record = dict[str, Any]
+
+
+class Output:
+    """A file, or standard output, that is written piece by piece, each at once for whoever reads along.
+
+    Args:
+        path: `-` for standard output.
+
+    Raises:
+        OutputError: the file cannot be made.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._partial = None if path == "-" else partial_name(Path(path))
+        self._closed = False
+        self._file = self._open()
+
+    def _open(self) -> BinaryIO:
+        if self._partial is None:
+            return sys.stdout.buffer
+        try:
+            self._partial.parent.mkdir(parents=True, exist_ok=True)
+            return self._partial.open("wb")
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def write(self, data: bytes) -> None:
+        """Appends.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        try:
+            self._file.write(data)
+            self._file.flush()
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def close(self) -> None:
+        """Gives the file its name."""
+        self._closed = True
+        if self._partial is None:
+            return
+        try:
+            self._file.close()
+            os.replace(self._partial, self._path)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def abandon(self, end: bytes = b"") -> None:
+        """Leaves what was written under the partial name, with an end that makes it readable; may follow `close`."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._file.write(end)
+            if self._partial is not None:
+                self._file.close()
+        except OSError:
+            pass  # An error is under way already; this one would hide it.
+
+    def _failed(self, error: OSError) -> OutputError:
+        return OutputError(f"cannot write {self._path}", error.strerror or str(error), "choose another place with --json")
 
 
 class JsonSink:
@@ -33,68 +96,30 @@ class JsonSink:
 
     def __init__(self, path: str, header: Header) -> None:
         self.fallbacks: list[str] = []
-        self._path = path
         self._document = path.endswith(".json")
-        self._partial = None if path == "-" else partial_name(Path(path))
         self._first = True
-        self._closed = False
-        self._file = self._open()
-        self._write((b'{"header":' if self._document else b"") + _dump(header_record(header)))
-        self._write(b',"frames":[' if self._document else b"\n")
-
-    def _open(self) -> BinaryIO:
-        if self._partial is None:
-            return sys.stdout.buffer
-        try:
-            self._partial.parent.mkdir(parents=True, exist_ok=True)
-            return self._partial.open("wb")
-        except OSError as error:
-            raise self._failed(error) from error
+        self._output = Output(path)
+        self._output.write((b'{"header":' if self._document else b"") + dump(header_record(header)))
+        self._output.write(b',"frames":[' if self._document else b"\n")
 
     def write(self, localization: Localization) -> None:
         """Appends a frame record."""
-        line = _dump(frame_record(localization))
+        line = dump(frame_record(localization))
         if self._document:
-            self._write((b"\n" if self._first else b",\n") + line)
+            self._output.write((b"\n" if self._first else b",\n") + line)
         else:
-            self._write(line + b"\n")
+            self._output.write(line + b"\n")
         self._first = False
 
     def close(self, summary: Summary) -> None:
         """Appends the summary and gives the file its name."""
-        line = _dump(summary_record(summary))
-        self._write(b'\n],"summary":' + line + b"}\n" if self._document else line + b"\n")
-        self._closed = True
-        if self._partial is None:
-            return
-        try:
-            self._file.close()
-            os.replace(self._partial, self._path)
-        except OSError as error:
-            raise self._failed(error) from error
+        line = dump(summary_record(summary))
+        self._output.write(b'\n],"summary":' + line + b"}\n" if self._document else line + b"\n")
+        self._output.close()
 
     def abandon(self) -> None:
         """Leaves what was written under the partial name; a document is closed so that it can be read."""
-        if self._closed:
-            return
-        self._closed = True
-        try:
-            if self._document:
-                self._file.write(b"\n]}\n")
-            if self._partial is not None:
-                self._file.close()
-        except OSError:
-            pass  # An error is under way already; this one would hide it.
-
-    def _write(self, data: bytes) -> None:
-        try:
-            self._file.write(data)
-            self._file.flush()
-        except OSError as error:
-            raise self._failed(error) from error
-
-    def _failed(self, error: OSError) -> OutputError:
-        return OutputError(f"cannot write {self._path}", error.strerror or str(error), "choose another place with --json")
+        self._output.abandon(b"\n]}\n" if self._document else b"")
 
 
 def partial_name(path: Path) -> Path:
@@ -102,7 +127,8 @@ def partial_name(path: Path) -> Path:
     return path.with_name(f"{path.stem}.partial{path.suffix}")
 
 
-def _dump(record: Record) -> bytes:
+def dump(record: Record) -> bytes:
+    """One record as a line without its end."""
     return orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
@@ -111,7 +137,7 @@ def header_record(header: Header) -> Record:
     return {
         "type": "header",
         "schema": SCHEMA,
-        "source": _source(header.source),
+        "source": source_record(header.source),
         "model": {
             "name": header.model,
             "weights": header.weights,
@@ -127,7 +153,8 @@ def header_record(header: Header) -> Record:
     }
 
 
-def _source(info: VideoInfo) -> Record:
+def source_record(info: VideoInfo) -> Record:
+    """What is told of a source."""
     return {
         "uri": info.uri,
         "width": info.width,
@@ -177,13 +204,14 @@ def summary_record(summary: Summary) -> Record:
     return {
         "type": "summary",
         "frames": asdict(summary.frames),
-        "segments": [_span(segment) for segment in summary.segments],
-        "tracks": [_span(tube) for tube in summary.tracks],
+        "segments": [span_record(segment) for segment in summary.segments],
+        "tracks": [span_record(tube) for tube in summary.tracks],
         "completeness_error": summary.completeness_error,
         "stages": {name: round(seconds, 3) for name, seconds in summary.stages.items()},
         "fallbacks": list(summary.fallbacks),
     }
 
 
-def _span(thing: Any) -> Mapping[str, Any]:
+def span_record(thing: Segment | Tube) -> Record:
+    """A segment or a tube."""
     return {key: round(value, 5) if isinstance(value, float) else value for key, value in asdict(thing).items()}
