@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-TIME = re.compile(r"(?:(?:(?P<h>\d+):)?(?P<m>\d+):)?(?P<s>\d+(?:\.\d*)?|\.\d+)(?P<unit>s?)")
+TIME = re.compile(r"(?:(?:(?P<h>\d+):)?(?P<m>\d+):)?(?P<s>\d+(?:\.\d*)?|\.\d+)(?P<unit>(?:ms|s)?)")
 
 
 def parse_time(value: Any) -> Any:
-    """Seconds of a time as people write it: 12.5, 90s, 1:30, 00:01:30.5. What is not text passes through.
+    """Seconds of a time as people write it: 12.5, 90s, 500ms, 1:30, 00:01:30.5. What is not text passes through.
 
     Raises:
         ValueError: it is none of these.
@@ -23,7 +23,8 @@ def parse_time(value: Any) -> Any:
     match = TIME.fullmatch(value.strip())
     if not match or (match["unit"] and match["m"]):
         raise ValueError("not a time")
-    return int(match["h"] or 0) * 3600 + int(match["m"] or 0) * 60 + float(match["s"])
+    seconds = int(match["h"] or 0) * 3600 + int(match["m"] or 0) * 60 + float(match["s"])
+    return seconds / 1000 if match["unit"] == "ms" else seconds
 
 
 SPAN = re.compile(r"(?=\S)(?:(?P<h>\d+(?:\.\d*)?)h)?(?:(?P<m>\d+(?:\.\d*)?)m)?(?:(?P<s>\d+(?:\.\d*)?)s?)?")
@@ -105,7 +106,9 @@ class SmoothConfig(Section):
 
     name: Literal["none", "gaussian", "ema", "flow"] = Field(default="flow", description="flow: along the motion in the picture")
     seconds: float = Field(default=0.25, gt=0, le=10, description="time constant: sigma of gaussian, tau of ema and flow")
-    causal: bool = Field(default=False, description="flow: look back only, for live use")
+    causal: bool = Field(
+        default=False, description="look back only, as for cameras: sample by sample, with as little delay as the network allows"
+    )
 
 
 class LocalizeConfig(Section):
@@ -158,6 +161,23 @@ class VideoConfig(Section):
     opacity: float = Field(default=0.6, ge=0, le=1, description="of the heat where the evidence is full")
 
 
+class LiveConfig(Section):
+    """Cameras and streams."""
+
+    policy: Literal["drop-oldest", "latest", "block"] = Field(
+        default="drop-oldest",
+        description="what happens to frames that come faster than the network follows: the oldest that waits is dropped, all but "
+        "the newest are, or the source waits",
+    )
+    max_latency: Seconds = Field(
+        default=0.5,
+        gt=0,
+        description="age from which a frame is dropped rather than answered; if that goes on, the network sees less",
+    )
+    silence: Seconds = Field(default=10.0, gt=0, description="without a picture, until a connection is taken for lost")
+    deadline: Seconds = Field(default=60.0, gt=0, description="without a connection, until a source is given up")
+
+
 class Config(Section):
     """Everything that can be set."""
 
@@ -166,6 +186,7 @@ class Config(Section):
     localize: LocalizeConfig = LocalizeConfig()
     link: LinkConfig = LinkConfig()
     video: VideoConfig = VideoConfig()
+    live: LiveConfig = LiveConfig()
     start: Seconds | None = Field(default=None, ge=0, description="time to begin at: 12.5, 90s, 1:30, 00:01:30.5")
     end: Seconds | None = Field(default=None, gt=0, description="time to stop at")
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,20 +23,19 @@ from pipeline.link import Linker, LinkRules
 from pipeline.locate import Rules, locate, select
 from pipeline.meter import WAIT, Meter
 from pipeline.models import Recognizer, load
-from pipeline.prefetch import prefetch
 from pipeline.project import project
-from pipeline.recognize import Selection, choose_backend, recognize
+from pipeline.recognize import Selection, choose_backend, recognize, recognize_steps
 from pipeline.refine import refine
 from pipeline.sample import sample
-from pipeline.settings import Settings, make_header, settle
+from pipeline.settings import Settings, Steering, make_header, settle
 from pipeline.sinks import Sink
 from pipeline.sinks.jsonl import JsonSink
 from pipeline.sinks.video import VideoSink
 from pipeline.smooth import SMOOTHERS
 from pipeline.sources import Source, open_source
 from pipeline.stitch import stitch
-from pipeline.structures import Counts, FrameActivation, Header, Localization, Summary, VideoInfo
-from pipeline.windows import windows
+from pipeline.structures import Clip, ClipActivation, Counts, Frame, FrameActivation, Header, Localization, Summary, VideoInfo
+from pipeline.windows import steps, windows
 
 T = TypeVar("T")
 Stage = Callable[[str, Iterable[Any]], Iterator[Any]]
@@ -79,52 +79,78 @@ def load_recognizer(config: Config) -> Recognizer:
 
 
 def chain(
-    source: Source, recognizer: Recognizer, settings: Settings, config: Config, meter: Meter, linker: Linker, own: ExitStack
+    frames: Iterable[Frame],
+    recognizer: Recognizer,
+    settings: Settings,
+    config: Config,
+    meter: Meter,
+    linker: Linker,
+    own: ExitStack,
+    steering: Steering | None = None,
 ) -> Iterator[Localization]:
     """The flow: every stage on the one before it, each owned by `own`, so that an error anywhere closes everything."""
+    steering = steering or Steering()
 
     def stage(name: str, items: Iterable[T]) -> Iterator[T]:
         timed = meter.lap(name, items)
         own.callback(_close, timed)
         return timed
 
-    # The lanes are the parallelism: threads inside OpenCV's small operations cost more than they gain.
-    own.callback(cv2.setNumThreads, cv2.getNumThreads())
+    own.callback(cv2.setNumThreads, cv2.getNumThreads())  # lanes are the parallelism: OpenCV's threads cost more than they gain
     cv2.setNumThreads(1)
     smoother = SMOOTHERS[config.smooth.name](config.smooth.seconds, config.smooth.causal)
 
-    frames = stage("decode", meter.count_frames(source))
-    sampled = stage("sample", meter.count_samples(sample(frames, settings.frame_rate, settings.interval, settings.inputs)))
-    clips = stage("windows", windows(sampled, settings.clip_len, settings.stride, settings.margin))
-    clips = stage(WAIT, prefetch(clips, CLIPS_AHEAD))
-    answers = recognize(
+    frames = stage(steering.entry, meter.count_frames(frames))
+    sampled = sample(frames, settings.frame_rate, settings.interval, settings.inputs, steering.pace)
+    sampled = stage("sample", meter.count_samples(sampled))
+    if settings.streams:
+        clips = stage("windows", steps(sampled))
+    else:
+        clips = stage("windows", windows(sampled, settings.clip_len, settings.stride, settings.margin))
+    clips = stage(WAIT, steering.ahead(clips, CLIPS_AHEAD))
+    answers = _recognize(clips, recognizer, settings, config, meter, steering)
+    activations = stage("recognize", meter.watch_completeness(answers))
+    stitched = stage("stitch", stitch(activations))
+    # A clip's frames come in one go: with room for all of them the network goes on while they are drawn.
+    stitched = stage(WAIT, steering.ahead(stitched, settings.frames_per_step))
+    smooth = stage("smooth", smoother(stage("project", project(stitched))))
+    located = place(smooth, recognizer, settings, config, stage, steering)
+    return stage("link", linker(located))
+
+
+def _recognize(
+    clips: Iterable[Clip], recognizer: Recognizer, settings: Settings, config: Config, meter: Meter, steering: Steering
+) -> Iterator[ClipActivation]:
+    """The network on clips, or sample by sample where it remembers."""
+    selection = Selection(settings.classes, config.localize.top_k, steering.picked)
+    see = partial(recognize_steps, take=steering.take) if settings.streams else recognize
+    return see(
         clips,
         recognizer,
         settings.maps,
-        Selection(settings.classes, config.localize.top_k),
+        selection,
         settings.grid,
         backend=settings.backend,
         complete=settings.complete,
         notify=meter.notify,
     )
-    activations = stage("recognize", meter.watch_completeness(answers))
-    stitched = stage("stitch", stitch(activations))
-    # A clip's frames come in one go: with room for all of them the network goes on while they are drawn.
-    stitched = stage(WAIT, prefetch(stitched, settings.frames_per_step))
-    smooth = stage("smooth", smoother(stage("project", project(stitched))))
-    located = place(smooth, recognizer, settings, config, stage)
-    return stage("link", linker(located))
 
 
 def place(
-    smooth: Iterator[FrameActivation], recognizer: Recognizer, settings: Settings, config: Config, stage: Stage
+    smooth: Iterator[FrameActivation],
+    recognizer: Recognizer,
+    settings: Settings,
+    config: Config,
+    stage: Stage,
+    steering: Steering | None = None,
 ) -> Iterator[Localization]:
     """The stages from smoothed maps to where actions are; `stage` takes each by its name and items."""
-    rules = Rules(settings.classes, config.localize.top_k, config.localize.min_score, settings.threshold, config.localize.min_area)
-    if config.localize.boxes == "extent":
+    localize, picked = config.localize, (steering or Steering()).picked
+    rules = Rules(settings.classes, localize.top_k, localize.min_score, settings.threshold, localize.min_area, picked)
+    if localize.boxes == "extent":
         smooth = stage("delimit", delimit(smooth))
     smooth = select(smooth, recognizer.multilabel, rules)
-    if config.localize.refine == "guided":
+    if localize.refine == "guided":
         smooth = stage("refine", refine(smooth))
     return stage("locate", locate(smooth, recognizer.classes, recognizer.multilabel, rules))
 

@@ -36,19 +36,22 @@ class Resolved:
     """Dotted key -> where its value came from ("default" where nobody gave one), in the order of the sections."""
 
 
-def resolve(files: Sequence[str] = (), sets: Sequence[str] = (), flags: Iterable[Setting] = ()) -> Resolved:
+def resolve(
+    files: Sequence[str] = (), sets: Sequence[str] = (), flags: Iterable[Setting] = (), defaults: Iterable[Setting] = ()
+) -> Resolved:
     """Lays settings over the defaults.
 
     Args:
         files: YAML files, or names NAME of ./configs/NAME.yaml; later ones win.
         sets: "a.b=c" with c in YAML, over the files.
         flags: over all.
+        defaults: under all: what a command presumes.
 
     Raises:
         ConfigError: a file, key or value is wrong; says which, where it stands and what is allowed.
     """
     given: dict[str, Setting] = {}
-    for setting in (*_read_files(files), *map(_parse_set, sets), *flags):
+    for setting in (*defaults, *_read_files(files), *map(_parse_set, sets), *flags):
         _check_key(setting)
         given[setting.key] = setting
     try:

@@ -61,6 +61,16 @@ class Meter:
             before = total
         return busy | self._sinks
 
+    def absorb(self, other: Meter) -> None:
+        """Adds what another one counted before or after."""
+        for name, seconds in other.stages.items():
+            self._sinks[name] = self._sinks.get(name, 0.0) + seconds
+        self.inferred += other.inferred
+        for sentence in other.fallbacks:
+            self.notify(sentence)
+        if other.completeness_error is not None:
+            self.completeness_error = max(self.completeness_error or 0.0, other.completeness_error)
+
     def count_frames(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Counts what the source gives."""
         for frame in frames:

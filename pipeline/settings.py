@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.cams import METHODS, activation_maps
 from pipeline.config import Config, LocalizeConfig
 from pipeline.errors import ConfigError, nearest
-from pipeline.recognize import Backend, choose_backend, map_cells
+from pipeline.prefetch import prefetch
+from pipeline.recognize import Advance, Backend, choose_backend, map_cells
 from pipeline.sample import InputSize, input_size
 from pipeline.smooth import SMOOTHERS
 from pipeline.structures import Grid, Header, VideoInfo
@@ -49,10 +50,34 @@ class Settings:
     backend: Backend
     frames_per_step: int
     """Source frames that become known at once."""
+    streams: bool
+    """The network sees sample by sample and remembers, so that no map waits for a clip to be full."""
 
 
-def settle(info: VideoInfo, recognizer: Recognizer, config: Config) -> Settings:
+@dataclass(frozen=True, slots=True)
+class Steering:
+    """How a flow is steered while it runs. Files need none of it."""
+
+    pace: Callable[[], float] = lambda: 1.0
+    """Share of the network's samples that there is time for, in (0, 1]."""
+    picked: Callable[[], int | None] = lambda: None
+    """A class that somebody wants to see, whatever its score."""
+    take: Advance | None = None
+    """Takes the network's steps, of several flows at once; None: each for itself."""
+    ahead: Callable[[Iterable[Any], int], Iterator[Any]] = prefetch
+    """Where a lane ends and the next begins."""
+    entry: str = "decode"
+    """What the time is called until the next frame is there."""
+
+
+def settle(info: VideoInfo, recognizer: Recognizer, config: Config, backend: Backend | None = None) -> Settings:
     """Works out the settings of a run.
+
+    Args:
+        info: of the source.
+        recognizer: the network.
+        config: the configuration.
+        backend: what the network runs on already; None: it is moved there.
 
     Raises:
         ConfigError: an unknown class, or a method or sizes that do not fit the network.
@@ -62,7 +87,7 @@ def settle(info: VideoInfo, recognizer: Recognizer, config: Config) -> Settings:
     inputs = _inputs(info, recognizer, config)
     clip_len, stride = _window(recognizer, config)
     method = _method(recognizer, model.method)
-    backend = choose_backend(recognizer, model.device, model.precision, model.batch)
+    backend = backend or choose_backend(recognizer, model.device, model.precision, model.batch)
     frames_per_sample = max(1.0, float(info.average_rate or 30) / (recognizer.frame_rate or math.inf))
     return Settings(
         frame_rate=recognizer.frame_rate,
@@ -80,6 +105,7 @@ def settle(info: VideoInfo, recognizer: Recognizer, config: Config) -> Settings:
         threshold=box_threshold(recognizer, config.localize),
         backend=backend,
         frames_per_step=math.ceil(stride * backend.batch * frames_per_sample) + 1,
+        streams=config.smooth.causal and recognizer.streams,
     )
 
 

@@ -110,6 +110,10 @@ class Frame:
     picture: Picture
     packets: tuple[Any, ...] = ()
     """Packets of the carried tracks that the source held before the next frame."""
+    captured: float | None = None
+    """`time.monotonic()` when it arrived; None: read from a file, which waits."""
+    part: int = 0
+    """Which connection to its source it came over, counted from 0; each may have another size."""
     tick: float = 0.0
     """Position on the network's clock, in samples (set by `sample`)."""
     samples: int = 0

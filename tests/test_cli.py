@@ -190,7 +190,9 @@ def test_an_input_named_twice_is_done_once(flow: Flow, run: Run) -> None:
     [
         ("0", "camera-0"),
         ("-", "stdin"),
-        ("rtsp://me:secret@host:554/cam/1?token=x", "host-cam-1"),
+        ("rtsp://me:secret@host:554/cam/1?token=x", "host-554-cam-1"),
+        ("rtsp://cam/user=a_password=secret_channel=1", "cam-user-a_password-_channel-1"),
+        ("udp://@:1234", "camera-1234"),
         ("http://h/live.m3u8", "h-live.m3u8"),
         ("test:640x360", "test-640x360"),
         ("dir.d/v1.2.mp4", "v1.2"),

@@ -117,3 +117,11 @@ def test_an_av_without_libx264_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     checks = list(doctor._look_at_av())
     assert found(checks, "encoder").status == "fail"
     assert found(checks, "decoders").status == "warn" and "av1" in found(checks, "decoders").todo
+
+
+def test_a_missing_page_is_told_how_to_get(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "PAGE", ("starlette", "no_such_package"))
+    check = found(examine(), "live page")
+    assert check.status == "warn"
+    assert "no_such_package" in check.found
+    assert "camreel[web]" in check.todo

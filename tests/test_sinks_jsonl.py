@@ -92,8 +92,8 @@ def test_a_place_that_cannot_be_written_is_an_error_that_names_it(tmp_path):
 
 def test_a_full_disk_is_an_output_error(monkeypatch, tmp_path):
     sink = JsonSink(str(tmp_path / "out.jsonl"), HEADER)
-    sink._file.close()
-    sink._file = open("/dev/full", "wb")  # noqa: SIM115
+    sink._output._file.close()
+    sink._output._file = open("/dev/full", "wb")  # noqa: SIM115
     with pytest.raises(OutputError, match="No space"):
         sink.write(localizations()[0])
     sink.abandon()

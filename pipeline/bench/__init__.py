@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from pipeline.bench.live import LiveReport, LiveRun, bench_live, render_live
 from pipeline.bench.report import Against, Report, render
 from pipeline.bench.run import bench
 
-__all__ = ["Against", "Report", "bench", "render"]
+__all__ = ["Against", "LiveReport", "LiveRun", "Report", "bench", "bench_live", "render", "render_live"]

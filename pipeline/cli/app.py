@@ -15,7 +15,9 @@ import typer
 from pipeline.cli.batch import Stop, exit_code, run_jobs, stop_signals
 from pipeline.cli.evaluate import evaluate
 from pipeline.cli.figures import figures
-from pipeline.cli.flags import Debug, Quiet, Verbose, resolve_settings, takes_settings
+from pipeline.cli.flags import Debug, Quiet, Verbose, resolve_settings, span, takes_settings
+from pipeline.cli.live import PATTERN, live_defaults
+from pipeline.cli.live import live as live_command
 from pipeline.cli.outputs import STDOUT, Job, choose, name_paths, plan_outputs, prepare
 from pipeline.cli.progress import MODES, closing_lines, open_reporter, short_name
 from pipeline.cli.terminal import Talk, show_table
@@ -245,22 +247,32 @@ def config(**settings: Any) -> None:
 @app.command("bench")
 @takes_settings
 def bench(
-    clip: Annotated[str, typer.Argument(metavar="CLIP", help="a video", show_default=False)],
+    clip: Annotated[str | None, typer.Argument(metavar="CLIP", help="a video, or with --live a source", show_default=False)] = None,
     against: Annotated[str | None, typer.Option(metavar="NAME", help="what to compare with: grad-cam")] = None,
+    live: Annotated[bool, typer.Option("--live", help="delays, drops and memory of `camreel live`, by default of test:")] = False,
+    length: Annotated[str, typer.Option("--time", metavar="TIME", help="of each live run")] = "60s",
     json_path: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="write the report there as JSON, too")] = None,
     frames: Annotated[int | None, typer.Option(min=1, metavar="COUNT", help="stop after so many frames")] = None,
     **settings: Any,
 ) -> None:
-    """Measure what each stage costs on CLIP, and what the limit is."""
-    resolved = resolve_settings(settings)
+    """Measure what each stage costs on CLIP, and what the limit is; or what is live about `camreel live`."""
     from pipeline import bench as stage
 
-    report = stage.bench(clip, resolved.config, against=against, frames=frames)
-    typer.echo(stage.render(report))
+    report: Any
+    if live:
+        config = resolve_settings(settings, live_defaults([clip or PATTERN])).config
+        report = stage.bench_live(clip or PATTERN, config, span(length, "--time"))
+        typer.echo(stage.render_live(report))
+    elif clip is None:
+        raise ConfigError("there is no CLIP to measure", todo="name a video, or add --live")
+    else:
+        report = stage.bench(clip, resolve_settings(settings).config, against=against, frames=frames)
+        typer.echo(stage.render(report))
     if json_path is not None:
         json_path.write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
 
 
 app.command("evaluate", epilog=EXIT_CODES)(evaluate)
 app.command("figures")(figures)
+app.command("live", epilog=EXIT_CODES)(live_command)
 app.command("train", epilog=EXIT_CODES)(train)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import re
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 GIB = 2**30
+PAGE = ("starlette", "uvicorn", "websockets")
 DECODERS = ("h264", "hevc", "av1", "vp9")
 HARDWARE = ("h264_nvenc", "h264_qsv", "h264_amf", "h264_videotoolbox")
 
@@ -139,7 +141,17 @@ def _look_at_display() -> Iterator[Check]:
         yield Check("display", "ok", platform.system())
         return
     found = [name for name in ("DISPLAY", "WAYLAND_DISPLAY") if os.environ.get(name)]
-    yield Check("display", "ok", " and ".join(found) if found else "none: no live window, files only")
+    yield Check("display", "ok", " and ".join(found) if found else "none: live pictures are shown in the browser")
+
+
+def _look_at_page() -> Iterator[Check]:
+    lacking = [name for name in PAGE if importlib.util.find_spec(name) is None]
+    todo = 'pip install "camreel[web]"' if lacking else ""
+    found = f"no {', '.join(lacking)}: no browser page of live pictures" if lacking else "starlette and uvicorn"
+    yield Check("live page", "warn" if lacking else "ok", found, todo)
+    webcams = sorted(path.name for path in Path("/dev").glob("video*"))
+    if sys.platform == "linux":
+        yield Check("webcams", "ok", ", ".join(webcams) or "none")
 
 
 def _look_at_cache() -> Iterator[Check]:
@@ -186,6 +198,7 @@ LOOKS = (
     _look_at_opencv_packages,
     _look_at_av,
     _look_at_display,
+    _look_at_page,
     _look_at_cache,
     _look_at_folder,
     _look_at_memory,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
-from pipeline.config import choices, leaves
+from pipeline.config import choices, leaves, parse_span
+from pipeline.errors import ConfigError
 from pipeline.layers import Resolved, Setting, resolve
 
 
@@ -53,6 +54,7 @@ FLAGS: Mapping[str, tuple[Flag, ...]] = {
         Flag("--threshold", "localize.threshold", "SHARE"),
         Flag("--refine", "localize.refine", "NAME"),
         Flag("--smooth", "smooth.name", "NAME"),
+        Flag("--causal/--no-causal", "smooth.causal", ""),
     ),
     "Picture and range": (
         Flag("--style", "video.style", "NAME"),
@@ -64,6 +66,15 @@ FLAGS: Mapping[str, tuple[Flag, ...]] = {
         Flag("--end", "end", "TIME"),
     ),
 }
+
+
+LIVE: Mapping[str, tuple[Flag, ...]] = {
+    "Cameras": (
+        Flag("--policy", "live.policy", "NAME"),
+        Flag("--max-latency", "live.max_latency", "TIME"),
+    ),
+}
+"""Of `live` alone."""
 
 
 def _remember(context: typer.Context, parameter: typer.CallbackParam, value: Any) -> Any:
@@ -78,31 +89,50 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", callback=_remember, help="
 Debug = Annotated[bool, typer.Option("--debug", callback=_remember, help="show the traceback of errors")]
 
 
-def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command all flags of `FLAGS`, `-c` and `--set`, in place of its `**settings`."""
+def takes_settings(command: Callable[..., None], panels: Mapping[str, tuple[Flag, ...]] = FLAGS) -> Callable[..., None]:
+    """Gives a command the flags of `panels`, `-c` and `--set`, in place of its `**settings`."""
     signature = inspect.signature(command, eval_str=True)
     own = [parameter for parameter in signature.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
-    command.__signature__ = signature.replace(parameters=[*own, *_parameters()])  # type: ignore[attr-defined]
+    command.__signature__ = signature.replace(parameters=[*own, *_parameters(panels)])  # type: ignore[attr-defined]
     return command
 
 
-def resolve_settings(settings: Mapping[str, Any]) -> Resolved:
+def resolve_settings(settings: Mapping[str, Any], defaults: Sequence[Setting] = ()) -> Resolved:
     """Lays what the flags of `takes_settings` brought over files and defaults.
+
+    Args:
+        settings: what the flags brought.
+        defaults: of this command, where they differ.
 
     Raises:
         ConfigError: a file, key or value is wrong.
     """
     flags = [
         Setting(flag.key, _join(settings[flag.parameter]) if flag.many else settings[flag.parameter], _origin(flag, settings))
-        for panel in FLAGS.values()
+        for panel in (*FLAGS.values(), *LIVE.values())
         for flag in panel
-        if settings[flag.parameter] not in (None, [])
+        if settings.get(flag.parameter) not in (None, [])
     ]
-    return resolve(settings["config"] or (), settings["set"] or (), flags)
+    return resolve(settings["config"] or (), settings["set"] or (), flags, defaults)
 
 
-def _parameters() -> Iterator[inspect.Parameter]:
-    for panel, flags in FLAGS.items():
+def span(text: str, flag: str) -> float:
+    """Seconds of a length of time that a flag takes.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        seconds = parse_span(text)
+    except ValueError:
+        seconds = 0.0
+    if seconds <= 0:
+        raise ConfigError(f"{flag} {text} is not possible", "it takes a length of time", "write 30s, 90m, 1h30m or 5400")
+    return seconds
+
+
+def _parameters(panels: Mapping[str, tuple[Flag, ...]]) -> Iterator[inspect.Parameter]:
+    for panel, flags in panels.items():
         for flag in flags:
             yield _parameter(flag.parameter, _annotation(flag, panel))
     file = typer.Option(

@@ -162,14 +162,20 @@ def _resolve(place: _Place | None, folder: Path, name: str) -> Path:
 
 
 def _split(uri: str) -> tuple[Path, str]:
-    """The folder and the bare name that an input's outputs are called after."""
+    """The folder and the bare name that an input's outputs are called after; nothing of it is secret."""
     path = Path(uri)
     if "://" not in uri and (path.suffix or path.exists()) and not re.match(r"\w{2,}:", uri):
         return path.parent, path.stem
-    parts = urlsplit(uri) if "://" in uri else None
-    text = f"{parts.hostname or ''}{parts.path}" if parts else uri
+    text = uri
+    if "://" in uri:
+        from pipeline.sources.address import without_credentials
+
+        parts = urlsplit(without_credentials(uri))
+        text = f"{parts.netloc}{parts.path}"
     slug = re.sub(r"[^\w.]+", "-", text).strip("-.")[:60]
-    return Path(), {"": "stdin"}.get(slug, f"camera-{slug}" if slug.isdigit() else slug)
+    if uri == str(STDOUT):
+        return Path(), "stdin"
+    return Path(), f"camera-{slug}" if slug.isdigit() else slug or "stream"
 
 
 def _refuse_inputs(uris: Sequence[str], jobs: Sequence[Job]) -> None:

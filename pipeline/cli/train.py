@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from pipeline.cli.batch import Stop, exit_code, stop_signals
-from pipeline.cli.flags import Debug, Quiet, Verbose
+from pipeline.cli.flags import Debug, Quiet, Verbose, span
 from pipeline.cli.progress import View, clock_time, open_own_reporter, open_reporter
 from pipeline.cli.teach import teach
 from pipeline.cli.terminal import Talk
-from pipeline.config import choices, parse_span
+from pipeline.config import choices
 from pipeline.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def train(
         raise ConfigError("there is no place for the checkpoint", todo="add -o FILE.safetensors")
     _refuse(context, FIGURES_ONLY if folder else DIR_ONLY, "--figures" if folder else "DIR")
     _check({"inputs": inputs, "pooling": pooling, "device": device, "freeze": freeze})
-    seconds = _seconds(length or TIMES[figures])
+    seconds = span(length or TIMES[figures], "--time")
     if folder is not None:
         from pipeline.learn.clips import Plan
 
@@ -113,16 +113,6 @@ def _refuse(context: typer.Context, names: tuple[str, ...], only: str) -> None:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise ConfigError(f"--{name} is for `camreel train {only}` only", todo="leave it out")
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = parse_span(text)
-    except ValueError:
-        raise ConfigError(f"--time {text} is no length of time", todo="write 90m, 1h30m or 5400s") from None
-    if seconds <= 0:
-        raise ConfigError(f"--time {text} leaves no time", todo="write 90m, 1h30m or 5400s")
-    return seconds
 
 
 def _train(output: Path, talk: Talk, **options: Any) -> None:

@@ -68,13 +68,23 @@ class Overlay:
         """The empty history of scores that `draw` shows; whoever draws adds each frame to it before."""
         return Timeline(self._width, self._height, self._span)
 
-    def draw(self, localization: Localization, timeline: Timeline, out: Picture) -> None:
+    def draw(
+        self,
+        localization: Localization,
+        timeline: Timeline,
+        out: Picture,
+        *,
+        opacity: float | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> None:
         """Fills `out` with the annotated picture; the source picture is only read.
 
         Args:
             localization: with a picture of the size this overlay was made for.
             timeline: the scores up to and with this frame.
             out: planes of `size` to be overwritten, in the matrix and range of the source picture.
+            opacity: of the heat where the saliency is 1; None: as this overlay was made.
+            notes: lines for the top right.
         """
         source = localization.frame.picture
         if (source.width, source.height) != self._picture:
@@ -87,7 +97,7 @@ class Overlay:
             view = window(out, self._width, 0, self._width, self._height)
             copy(source, view)
         colors = palette(source.matrix, source.full_range)
-        self._evidence(view, localization.actions, timeline, colors)
+        self._evidence(view, localization.actions, timeline, colors, self._opacity if opacity is None else opacity)
         shown = localization.actions if self._style == "boxes" else tuple(filter(_is_sure, localization.actions))
         shown = shown or localization.actions[:1]
         self._boxes(view, shown, timeline, colors)
@@ -95,9 +105,11 @@ class Overlay:
         taken = [self._list(view, localization.actions, timeline, colors)]
         if self._style != "boxes":
             taken.append(self._legend(view, localization.actions, colors))
+        if notes:
+            taken.append(self._note(view, notes, colors))
         self._tags(view, shown, timeline, colors, taken)
 
-    def _evidence(self, view: Picture, actions: tuple[Action, ...], timeline: Timeline, colors: Palette) -> None:
+    def _evidence(self, view: Picture, actions: tuple[Action, ...], timeline: Timeline, colors: Palette, opacity: float) -> None:
         """The heat or lines of the best action and of all that are sure, and where others have half their evidence."""
         if self._style == "boxes":
             return
@@ -112,7 +124,7 @@ class Overlay:
                     y, u, v = colors.heat[round(level * 255)].tolist()
                     lines(view, field.isolines(level), (y, u, v), self._stroke + 1, strength)
             else:
-                draw_heat(view, field, self._opacity * strength, colors)
+                draw_heat(view, field, opacity * strength, colors)
 
     @property
     def _roomy(self) -> bool:
@@ -132,6 +144,14 @@ class Overlay:
         layer = listing(tuple(rows), self._font, even(width if width < 400 else max(400, width * 0.5)), colors)
         layer.blend(view, self._margin, self._margin)
         return self._margin, self._margin, self._margin + layer.width, self._margin + layer.height
+
+    def _note(self, view: Picture, notes: tuple[str, ...], colors: Palette) -> Rect:
+        """Lines at the top right; returns the place they take."""
+        rows = tuple(Row(note, "", WHITE, plain=True) for note in notes)
+        layer = listing(rows, max(9, round(self._font * 0.85)), even(self._width * 0.45), colors)
+        left = even(self._width - self._margin - layer.width)
+        layer.blend(view, left, self._margin)
+        return left, self._margin, left + layer.width, self._margin + layer.height
 
     def _legend(self, view: Picture, actions: tuple[Action, ...], colors: Palette) -> Rect:
         """What the colours stand for, at the bottom right; returns the place it takes."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import cv2  # noqa: F401  # before PyAV: the other way round OpenCV's windows hang
+
 from pipeline.sources.connect import Event, Patience, connections
 from pipeline.sources.contract import Source
 from pipeline.sources.entrance import open_source

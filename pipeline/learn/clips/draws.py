@@ -20,6 +20,11 @@ CLASSES_OF_SHAPE = 8
 """Shapes whose logarithms differ by less than one part of so many are alike: clips of a batch are brought to one shape."""
 
 
+def per_epoch(examples: int) -> int:
+    """Batches that show each of so many clips once."""
+    return -(-examples // BATCH)
+
+
 class Draws:
     """The batches, in an order that depends on the seed and nothing else.
 
@@ -43,7 +48,7 @@ class Draws:
         self._seed = seed
         shapes = [shelf.pictures(example).shape for example in examples]
         self._shapes = np.array([round(CLASSES_OF_SHAPE * np.log(shape[2] / shape[1])) for shape in shapes])
-        self.per_epoch = -(-len(examples) // BATCH)
+        self.per_epoch = per_epoch(len(examples))
 
     def draw(self, step: int) -> tuple[U8, NDArray[np.int64]]:
         """The clips of a step, RGB [B, T, H, W, 3], and their class ids [B]."""

@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.errors import ConfigError, ModelError
 from pipeline.learn.archive import Archive, prepare
 from pipeline.learn.clips.catalog import Catalog, Example, checked, read_catalog
-from pipeline.learn.clips.draws import Draws
+from pipeline.learn.clips.draws import Draws, per_epoch
 from pipeline.learn.clips.exam import Exam
 from pipeline.learn.clips.head import choose_decay, fit_head
 from pipeline.learn.clips.pictures import Shelf, Skipped
@@ -190,17 +190,17 @@ def _learn(
     def keep(verdict: Verdict) -> None:
         exam.keep(archive.checkpoint, verdict, metrics, command)
 
-    draws = Draws(lesson.learned, lesson.shelf, lesson.classes, network.clip_len, lesson.mirror, plan.seed)
     course = _open(archive, tuner, plan, going_on, say)
     if not course.history:
         verdict = exam.take()
-        course.add(tuner.step / draws.per_epoch, tuner.elapsed, math.nan, verdict)
+        course.add(tuner.step / per_epoch(len(lesson.learned)), tuner.elapsed, math.nan, verdict)
         say(
             f"the head alone: macro-F1 {verdict.macro_f1:.3f} on {len(lesson.held)} clips held out, folds of the others {folds:.3f}"
         )
         keep(verdict)
     if plan.freeze != "all":
         limits = Limits(plan.seconds, plan.patience)
+        draws = Draws(lesson.learned, lesson.shelf, lesson.classes, network.clip_len, lesson.mirror, plan.seed)
         pictures, labels = draws.draw(0)
         tuner.half = is_half_faster(lambda half: tuner.try_step(pictures[:TRIED], labels[:TRIED], half), device)
         say(f"training on {device} in {'bfloat16' if tuner.half else 'float32'}")

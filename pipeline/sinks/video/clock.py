@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from fractions import Fraction
-from typing import Any
+from typing import Any, Protocol
 
 from pipeline.structures import Frame, VideoInfo
 
@@ -16,6 +16,21 @@ SPLIT = 16
 """Into so many."""
 LATE = 2.0
 """Where the first picture comes later than this many seconds, or before 0, the output begins at 0: players would wait for it."""
+
+
+class Stamps(Protocol):
+    """Gives pictures their time stamps in an output."""
+
+    time_base: Fraction
+    """Seconds per unit of a stamp."""
+
+    def stamp(self, frame: Frame) -> int:
+        """The time stamp of the next frame, in `time_base` units: strictly increasing."""
+        ...
+
+    def restore(self, packet: Any) -> None:
+        """Gives an encoded picture a time stamp that its encoder would not take."""
+        ...
 
 
 class Clock:
@@ -80,3 +95,34 @@ class Clock:
             packet.pts = exact
         else:
             self.moved += exact is not None
+
+
+class Elapsed:
+    """Time stamps of live pictures: from 0 at the first one, as they were captured.
+
+    A picture that comes again follows itself at once. Where the source's time falls back, the output's goes on from there.
+    """
+
+    time_base = Fraction(1, 90_000)
+
+    def __init__(self) -> None:
+        self._zero: float | None = None
+        self._time = 0.0
+        self._last = -1
+
+    def seconds(self, frame: Frame) -> float:
+        """Since the first picture, if `frame` is the next."""
+        return 0.0 if self._zero is None else max(frame.time, self._time) - self._zero
+
+    def stamp(self, frame: Frame) -> int:
+        """The time stamp of the next frame, in `time_base` units."""
+        if self._zero is None:
+            self._zero = frame.time
+        elif frame.time < self._time:
+            self._zero -= self._time - frame.time
+        self._time = frame.time
+        self._last = max(round((frame.time - self._zero) / self.time_base), self._last + 1)
+        return self._last
+
+    def restore(self, packet: Any) -> None:
+        """Nothing: what the encoder gets is what is meant."""

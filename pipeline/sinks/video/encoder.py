@@ -22,6 +22,16 @@ LARGE = 1_000_000
 """Pixels."""
 _SVT_PRESETS = dict(zip(PRESETS, ("12", "11", "10", "9", "8", "7", "5", "4", "3", "2"), strict=True))
 
+_LIVE = {
+    SOFTWARE: {"tune": "zerolatency", "bf": "0", "forced-idr": "1"},
+    "libx265": {"tune": "zerolatency", "forced-idr": "1"},
+    "libsvtav1": {"svtav1-params": "pred-struct=1"},
+    "h264_nvenc": {"zerolatency": "1", "delay": "0", "forced-idr": "1"},
+    "h264_qsv": {"async_depth": "1", "bf": "0", "forced_idr": "1"},
+    "h264_videotoolbox": {"realtime": "1", "bf": "0"},
+}
+"""By encoder: every picture comes out as soon as it came in, and a picture that is asked to be a key frame is one."""
+
 _CONTAINERS = {".mp4": "", ".m4v": "", ".mov": "", ".mkv": "", ".webm": "libsvtav1"}
 """Containers that are written, and the one codec of ours that they hold, if there is only one."""
 
@@ -69,13 +79,14 @@ def choose(codec: str, suffix: str) -> tuple[str, str | None]:
     return SOFTWARE, f"video encoder {codec} does not work on this machine: {SOFTWARE} was used"
 
 
-def options(codec: str, crf: int, preset: str) -> dict[str, str]:
+def options(codec: str, crf: int, preset: str, *, live: bool = False) -> dict[str, str]:
     """An encoder's own options.
 
     Args:
         codec: the encoder's name.
         crf: quality on x264's scale, 0 to 51, lower is better.
         preset: speed by x264's names.
+        live: without delay, which costs some bits.
 
     Raises:
         ConfigError: the preset does not exist.
@@ -93,7 +104,7 @@ def options(codec: str, crf: int, preset: str) -> dict[str, str]:
     # B-frames cost a fast preset a quarter of its time for a quarter of its bits (measured on a 640x360 clip: 4.1 against 3.2 ms),
     # and hold pictures back, which a killed process loses.
     plain = {"bf": "0"} if codec == "libx264" and preset in FAST else {}
-    return by_codec.get(codec, {"crf": quality, "preset": preset, **plain})
+    return {**by_codec.get(codec, {"crf": quality, "preset": preset, **plain}), **(_LIVE.get(codec, {}) if live else {})}
 
 
 def threads(width: int, height: int) -> int:

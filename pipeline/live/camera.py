@@ -1,0 +1,224 @@
+"""One camera: its capture lane, its network lane, and the channels between them and the main lane."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from pipeline.config import Config
+from pipeline.errors import CamreelError
+from pipeline.flow import chain
+from pipeline.link import Linker, LinkRules
+from pipeline.live.counters import Counters, Reading
+from pipeline.live.governor import Governor
+from pipeline.meter import WAIT, Meter
+from pipeline.models import Recognizer
+from pipeline.prefetch import Channel, Halt, Lock, Signal, feed, prefetch
+from pipeline.recognize import Advance, Backend
+from pipeline.settings import Steering, settle
+from pipeline.sources import Event, Source
+from pipeline.structures import Frame, Localization, Picture, VideoInfo
+
+WAITING = 32
+"""Frames that wait for the network or the screen at most."""
+MOST_BYTES = 64 * 2**20
+"""Likewise, in bytes of their pictures."""
+ANSWERS = 8
+"""Answers that wait to be taken at most."""
+WARMING = 4
+"""Samples beyond its margin that a network is warmed up with."""
+NOTES = 20
+"""Messages that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all cameras of a run have in common."""
+
+    recognizer: Recognizer
+    backend: Backend
+    config: Config
+    take: Advance | None
+    """Takes the network's steps of all cameras that wait, in one pass."""
+    picked: Callable[[], int | None]
+    changed: Signal
+    """Set whenever a channel to the main lane changes."""
+    warm: set[object] = field(default_factory=set)
+    """Sizes of sources that the flow has run on."""
+    warming: Lock = field(default_factory=Lock)
+
+
+class Camera:
+    """Runs from `start` until its source ends, is given up, or `stop`.
+
+    Args:
+        name: for people, without credentials.
+        connect: (halt, notify, on_event) -> connected sources, one after another.
+        shared: what it shares with the others.
+        ends: whether a frame is behind the end of the run.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        connect: Callable[[Halt, Callable[[str], None], Callable[[Event], None]], Iterable[Source]],
+        shared: Shared,
+        ends: Callable[[Frame], bool],
+    ) -> None:
+        live = shared.config.live
+        self._shared, self._ends = shared, ends
+        self._halt = Halt()
+        self._sources = connect(self._halt, self._note, self._happened)
+        self.counters = Counters(name)
+        self.meter = Meter()
+        self.infos: dict[int, VideoInfo] = {}
+        """Of each connection so far, by its number."""
+        self.notes: deque[str] = deque(maxlen=NOTES)
+        """The newest messages for people."""
+        self.unsaid: deque[str] = deque()
+        """Messages for the main lane to take."""
+        self.skipped = 0
+        """Frames that were taken for the screen and not shown."""
+        self.corrupt = 0
+        """Packets that could not be decoded."""
+        self.error: CamreelError | None = None
+        """Why the source was given up."""
+        self.screen: Channel[Frame] = Channel(WAITING, live.policy, size=_bytes, most_bytes=MOST_BYTES, changed=shared.changed)
+        self.answers: Channel[Localization] = Channel(ANSWERS, changed=shared.changed)
+        self._network: Channel[Frame] = Channel(WAITING, live.policy, size=_bytes, most_bytes=MOST_BYTES)
+        most = None if live.policy == "block" else live.max_latency
+        self.governor = Governor(most, self._note)
+        self._linker = Linker(LinkRules(**shared.config.link.model_dump()))
+
+    def start(self) -> None:
+        """Starts both lanes."""
+        self._capture = feed(self._frames(), [self.screen, self._network], "camreel-capture")
+        self._work = feed(self._localizations(), [self.answers], "camreel-network")
+
+    def stop(self) -> None:
+        """Asks for the end: what was captured is still answered."""
+        self._halt.set()
+        # A source that hangs in the operating system does not come to its end.
+        self.screen.finish()
+        self._network.finish()
+
+    def close(self) -> None:
+        """Ends both lanes; nothing more is answered."""
+        self.stop()
+        for channel in (self.screen, self._network, self.answers):
+            channel.close()
+        self._work.join()
+        self._capture.join()
+
+    @property
+    def over(self) -> bool:
+        """Whether everything was shown and answered, and nothing more comes."""
+        return self.screen.over and self.answers.over
+
+    def reading(self) -> Reading:
+        """What was counted so far."""
+        lost = self._network.dropped + self.governor.late
+        return Reading(self.counters, lost, self.screen.dropped + self.skipped, self.governor.pace)
+
+    # The capture lane
+
+    def _frames(self) -> Iterator[Frame]:
+        try:
+            for source in self._sources:
+                warm(source.info, self._shared)
+                before = self.corrupt
+                for frame in source:
+                    if self._halt.is_set() or self._ends(frame):
+                        return
+                    self.infos.setdefault(frame.part, source.info)
+                    self._count(before + source.corrupt)
+                    yield frame
+        except CamreelError as error:
+            # Not raised: the lanes behind finish what they have, and other cameras go on.
+            self.error = error
+            self.notes.append(error.what)
+        finally:
+            self.counters.connected = False
+            getattr(self._sources, "close", lambda: None)()
+
+    def _count(self, corrupt: int) -> None:
+        self.corrupt = corrupt
+        self.counters.captured += 1
+        self.counters.connected = True
+        self.counters.rate_in.add(time.monotonic())
+
+    def _happened(self, event: Event) -> None:
+        self.counters.connected = event.kind in ("connected", "changed")
+        self.counters.reconnects += event.kind == "connected" and event.part > 0
+
+    def _note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+        self.unsaid.append(sentence)
+
+    # The network lane
+
+    def _localizations(self) -> Iterator[Localization]:
+        for part, frames in groupby(self.governor(self._network), key=lambda frame: frame.part):
+            yield from self._answer(part, frames)
+
+    def _answer(self, part: int, frames: Iterable[Frame]) -> Iterator[Localization]:
+        """The flow over the frames of one connection."""
+        shared, meter = self._shared, Meter()
+        pace = self.governor
+        settings = settle(self.infos[part], shared.recognizer, shared.config, shared.backend)
+        # Clips come in bursts: while the network works on one, the frames of the next are taken in a lane of their own and do not
+        # wait. Samples are taken one by one, and further lanes would only be further delays.
+        ahead = _in_line if settings.streams else prefetch
+        steering = Steering(lambda: pace.pace, shared.picked, shared.take, ahead, entry=WAIT)
+        with ExitStack() as own:
+            for localization in chain(frames, shared.recognizer, settings, shared.config, meter, self._linker, own, steering):
+                self._learn(self.meter.inferred + meter.inferred)
+                yield localization
+        self.meter.absorb(meter)
+        self._learn(self.meter.inferred)
+
+    def _learn(self, inferred: int) -> None:
+        self.counters.rate_inferred.add(time.monotonic(), inferred - self.counters.inferred)
+        self.counters.inferred = inferred
+
+
+def warm(info: VideoInfo, shared: Shared) -> None:
+    """Runs the flow over a few frames of nothing of a source's size: what is done for the first time takes seconds in all, in which
+    frames would be lost."""
+    key = (info.width, info.height, info.pixel_aspect)
+    with shared.warming:
+        if key in shared.warm:
+            return
+        shared.warm.add(key)
+        config = shared.config
+        settings = settle(info, shared.recognizer, config, shared.backend)
+        count = shared.recognizer.geometry.margin + WARMING if settings.streams else settings.clip_len + 1
+        rate = settings.frame_rate or 30.0
+        steering = Steering(ahead=_in_line)
+        frames = (Frame(n, None, n / rate, Fraction(1, 1000), _noise(info, n)) for n in range(count))
+        with ExitStack() as own:
+            deque(chain(frames, shared.recognizer, settings, config, Meter(), Linker(LinkRules()), own, steering), 0)
+
+
+def _in_line(items: Iterable[Any], depth: int) -> Iterator[Any]:
+    return iter(items)
+
+
+def _noise(info: VideoInfo, seed: int) -> Picture:
+    rng = np.random.default_rng(seed)
+    half = (info.height + 1) // 2, (info.width + 1) // 2
+    y, u, v = (rng.integers(0, 256, shape, np.uint8) for shape in ((info.height, info.width), half, half))
+    return Picture(y, u, v)
+
+
+def _bytes(frame: Any) -> int:
+    picture = frame.picture
+    return int(picture.y.nbytes + picture.u.nbytes + picture.v.nbytes)

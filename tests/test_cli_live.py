@@ -1,0 +1,201 @@
+"""`camreel live` on the command line: what it is told, what it answers, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import av
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.cli.app import app
+from pipeline.cli.live import live_defaults
+from pipeline.cli.terminal import Talk
+from pipeline.errors import ConfigError, InputError
+from pipeline.schema import LINE
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "pipeline", "live", *arguments]
+
+
+def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, without a screen."""
+    kept = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    return subprocess.run(
+        command(*arguments),
+        cwd=folder,
+        env={**kept, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def until(happened: Callable[[], object], process: subprocess.Popen[str], seconds: float = 90.0) -> None:
+    """Waits for something that a process does."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert process.poll() is None, "it has ended"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["no source", "--browser"]),
+        (["--browser", "0"], ["--browser is a source itself"]),
+        (["test:", "--show", "wndow"], ["--show wndow", "did you mean 'window'"]),
+        (["test:", "--duration", "soon", "--show", "none"], ["--duration soon", "30s"]),
+        (["test:", "--segment", "0", "--show", "none"], ["--segment 0"]),
+        (["test:", "--json", "a.json", "--show", "none"], ["JSON Lines", ".jsonl"]),
+        (["test:", "--policy", "latst", "--show", "none"], ["did you mean 'latest'"]),
+        (["test:", "--max-latency", "-1", "--show", "none"], ["--max-latency -1"]),
+        (["test:", "--show", "window"], ["no screen", "--show web"]),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_loaded(arguments, words, monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    result = CliRunner().invoke(app, ["live", *arguments], obj=Talk())
+    assert isinstance(result.exception, ConfigError)
+    for word in words:
+        assert word in str(result.exception)
+
+
+def test_a_source_that_is_not_there_is_an_input_error():
+    result = CliRunner().invoke(app, ["live", "nothing.mp4", "--show", "none"], obj=Talk())
+    assert isinstance(result.exception, InputError)
+
+
+def test_existing_files_are_not_written_over(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for arguments in (["--record", "a.mp4"], ["--json", "a.mp4"]):
+        Path("a.mp4").write_text("mine")
+        result = CliRunner().invoke(app, ["live", "test:", "--show", "none", *arguments], obj=Talk())
+        assert isinstance(result.exception, ConfigError)
+        assert "a.mp4 already exists" in str(result.exception)
+        assert Path("a.mp4").read_text() == "mine"
+
+
+def test_the_pattern_needs_no_network_from_elsewhere_and_others_do_as_configured():
+    def values(sources: Sequence[str]) -> dict[str, object]:
+        return {setting.key: setting.value for setting in live_defaults(sources)}
+
+    assert values(["test:"])["model.name"] == "figures"
+    assert values(["test:size=64x64", "test:"])["model.name"] == "figures"
+    assert "model.name" not in values(["test:", "0"])
+    assert values(["0"])["smooth.causal"] is True
+
+
+def test_standard_output_carries_records_and_nothing_else(tmp_path):
+    done = run(tmp_path, "test:size=160x120", "--max-frames", "25", "--show", "none", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    for record in records:
+        LINE.validate_python(record)
+    assert records[0]["type"] == "header" and records[0]["source"]["live"]
+    assert records[-1]["type"] == "summary"
+    assert "capture to display" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_webcam_that_is_not_there_says_what_to_do(tmp_path):
+    if Path("/dev/video9").exists():
+        pytest.skip("there is such a webcam")
+    done = run(tmp_path, "9", "--show", "none", "--model", "figures")
+    assert done.returncode == 4
+    assert "no such webcam" in done.stderr
+    assert "test:" in done.stderr
+    assert done.stderr.count("no such webcam") == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_finishes_everything(tmp_path, number, code):
+    arguments = ["test:size=160x120", "--show", "none", "--record", "kept.mp4", "--json", "events.jsonl", "--segment", "1s"]
+    process = subprocess.Popen(
+        command(*arguments), cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
+    )
+    growing = tmp_path / "events.partial.jsonl"
+    until(lambda: growing.exists() and growing.read_text().count('"frame"') > 60, process)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    assert "Traceback" not in said
+    assert json.loads((tmp_path / "events.jsonl").read_text().splitlines()[-1])["type"] == "summary"
+    kept = sorted(tmp_path.glob("kept*.mp4"))
+    assert len(kept) >= 2
+    assert [path for path in tmp_path.iterdir() if ".partial." in path.name] == []
+    for path in kept:
+        with av.open(str(path)) as container:
+            assert sum(1 for _ in container.decode(video=0)) > 0
+
+
+# A window, on a screen that is none
+
+
+@pytest.fixture(scope="module")
+def screen() -> Iterator[str]:
+    if not (shutil.which("Xvfb") and shutil.which("xdotool")):
+        pytest.skip("Xvfb and xdotool are not installed")
+    read, write = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1280x800x24", "-nolisten", "tcp"],
+        pass_fds=[write],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write)
+    with os.fdopen(read) as display:
+        yield f":{display.readline().strip()}"
+    server.terminate()
+    server.wait(10)
+
+
+def test_the_window_obeys_its_keys(screen, tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "DISPLAY": screen}
+    process = subprocess.Popen(
+        command("test:", "test:", "--json", "events.jsonl"),
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    growing = tmp_path / "events.partial.jsonl"
+
+    def press(key: str) -> None:
+        found = subprocess.run(
+            ["xdotool", "search", "--onlyvisible", "--name", "^camreel"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        subprocess.run(["xdotool", "key", "--window", found.stdout.split()[-1], key], env=environment, check=True, timeout=20)
+
+    try:
+        # Before that it may be the window by which the screen is tried.
+        until(lambda: growing.exists() and '"frame"' in growing.read_text(), process)
+        press("c")
+        press("s")
+        until(lambda: list(tmp_path.glob("camreel-*.png")), process)
+        press("q")
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, said
+    assert re.search(r"shows wave one hand", said)
+    assert "kept camreel-" in said
+    assert (tmp_path / "events.jsonl").exists()

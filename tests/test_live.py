@@ -1,0 +1,277 @@
+"""Live runs as a whole: real servers over loopback, the bundled network, real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from pipeline.config import Config
+from pipeline.errors import InputError
+from pipeline.flow import load_recognizer, process
+from pipeline.live import Options, watch
+from pipeline.live.run import Outcome
+from pipeline.schema import LINE
+from tests.cameras import MjpegServer, RtspServer
+from tests.test_flow import make_clip
+
+BASE: dict[str, Any] = {
+    "model": {"name": "figures", "precision": "float32"},
+    "smooth": {"causal": True},
+    "live": {"silence": 2.0, "deadline": 20.0},
+}
+
+
+def config(**live: Any) -> Config:
+    return Config.model_validate({**BASE, "live": {**BASE["live"], **live}})
+
+
+@pytest.fixture(scope="module")
+def figures():
+    return load_recognizer(config())
+
+
+class Watcher:
+    """Calls back when the records say so, while the run goes on; ends the run that takes too long."""
+
+    def __init__(self, path: Path, seconds: float = 60.0) -> None:
+        self._path = path.with_name(f"{path.stem}.partial{path.suffix}")
+        self._at = 0
+        self._steps: list[tuple[Callable[[list[dict[str, Any]]], bool], Callable[[], None]]] = []
+        self._records: list[dict[str, Any]] = []
+
+    def when(self, happens: Callable[[list[dict[str, Any]]], bool], act: Callable[[], None]) -> Watcher:
+        self._steps.append((happens, act))
+        return self
+
+    def __call__(self) -> None:
+        """To be given as `check`."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._at)
+            text = file.read()
+        whole = text[: text.rfind(b"\n") + 1]
+        self._at += len(whole)
+        self._records += [json.loads(line) for line in whole.splitlines()]
+        while self._steps and self._steps[0][0](self._records):
+            self._steps.pop(0)[1]()
+
+
+def stop() -> None:
+    raise KeyboardInterrupt
+
+
+def frames_since(part: int, count: int) -> Callable[[list[dict[str, Any]]], bool]:
+    """There are so many frames behind the record of a connection."""
+
+    def happens(records: list[dict[str, Any]]) -> bool:
+        starts = [i for i, r in enumerate(records) if r["type"] == "header" or r.get("part") == part]
+        return bool(starts) and (part == 0 or len(starts) > 1) and sum(r["type"] == "frame" for r in records[starts[-1] :]) >= count
+
+    return happens
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    for record in records:
+        LINE.validate_python(record)
+    return records
+
+
+def go(uris: Sequence[str], settings: Config, options: Options, figures: Any, check: Callable[[], None] = lambda: None):
+    said: list[str] = []
+    outcomes: list[Outcome] = []
+    try:
+        watch(uris, settings, options, figures, check=check, say=said.append, ended=outcomes.append)
+    except KeyboardInterrupt:
+        assert outcomes, "what came of it is told also when it is interrupted"
+    return outcomes, said
+
+
+def consistent(records: Sequence[dict[str, Any]]) -> None:
+    """Indices and times rise, and what is missing is in a gap."""
+    frames = [r for r in records if r["type"] == "frame"]
+    indices = [f["index"] for f in frames]
+    assert indices == sorted(set(indices))
+    times = [f["time"] for f in frames]
+    assert times == sorted(set(times))
+    missing = sum(r["count"] for r in records if r["type"] == "gap")
+    assert missing == indices[-1] + 1 - len(indices)
+    counts = records[-1]["frames"]
+    assert counts["decoded"] == counts["written"] + counts["dropped"]
+    assert counts["written"] == len(frames)
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    return make_clip(tmp_path / "film.mp4", count=75)
+
+
+def test_a_file_gives_the_records_that_process_gives(figures, film, tmp_path):
+    """The flow is the same: only the source's pace, the policy and the sinks differ."""
+    live, file = tmp_path / "live.jsonl", tmp_path / "file.jsonl"
+    settings = config(policy="block")
+    go([str(film)], settings, Options(records=str(live), realtime=False), figures)
+    process(str(film), settings, video=None, records=file, recognizer=figures)
+    one, other = ([r for r in read(path) if r["type"] == "frame"] for path in (live, file))
+    assert one == other
+    assert len(one) > 60
+
+
+def test_every_frame_of_a_film_at_its_own_pace_is_answered_or_missing(figures, film, tmp_path):
+    path, video = tmp_path / "live.jsonl", tmp_path / "live.mp4"
+    (outcome,), _ = go([str(film)], config(), Options(records=str(path), record=video), figures)
+    consistent(read(path))
+    assert outcome.error is None
+    assert outcome.seconds > 2.2, "it was played at its own pace"
+    assert outcome.files == (video,)
+    with av.open(str(video)) as container:
+        shown = sum(1 for _ in container.decode(video=0))
+    assert shown == outcome.live["shown"]
+    assert shown + outcome.live["skipped"] == outcome.summary.frames.decoded
+
+
+@pytest.mark.parametrize("server", [RtspServer, MjpegServer])
+def test_a_camera_that_was_cut_comes_back_and_the_records_go_on(figures, server, tmp_path):
+    path = tmp_path / "live.jsonl"
+    with server(size=(320, 240), rate=20) as camera:
+
+        def change_and_cut() -> None:
+            camera.size = (160, 120)
+            camera.cut()
+
+        watcher = Watcher(path).when(frames_since(0, 10), change_and_cut).when(frames_since(1, 10), stop)
+        (outcome,), said = go([camera.url], config(), Options(records=str(path), record=tmp_path / "a.mp4"), figures, watcher)
+    records = read(path)
+    consistent(records)
+    (connection,) = [r for r in records if r["type"] == "connection"]
+    assert (connection["source"]["width"], connection["source"]["height"]) == (160, 120)
+    assert records[-1]["live"]["reconnects"] == 1
+    assert any("lost the connection" in sentence for sentence in said)
+    assert any("connected again" in sentence for sentence in said)
+    assert len(outcome.files) == 2, "another size needs another file"
+    for file, size in zip(outcome.files, ((320, 240), (160, 120)), strict=True):
+        with av.open(str(file)) as container:
+            stream = container.streams.video[0]
+            assert (stream.width, stream.height) == size
+            assert next(container.decode(stream)).key_frame
+
+
+def test_credentials_are_nowhere(figures, tmp_path):
+    path = tmp_path / "live.jsonl"
+    with RtspServer(size=(160, 120), rate=20, user="owner", password="s3cret") as camera:
+        watcher = Watcher(path).when(frames_since(0, 3), camera.cut).when(frames_since(1, 3), stop)
+        (outcome,), said = go([camera.url], config(), Options(records=str(path)), figures, watcher)
+        assert "s3cret" in camera.url
+    assert "s3cret" not in path.read_text() + repr(outcome) + "".join(said)
+
+
+def test_a_camera_that_stalls_is_noticed(figures, tmp_path):
+    path = tmp_path / "live.jsonl"
+    with RtspServer(size=(160, 120), rate=20) as camera:
+
+        def recover() -> None:
+            camera.go()
+
+        watcher = Watcher(path).when(frames_since(0, 5), camera.stall)
+        lost: list[str] = []
+
+        def check() -> None:
+            watcher()
+            if lost and not recovered:
+                recovered.append(1)
+                recover()
+                watcher.when(frames_since(1, 5), stop)
+
+        recovered: list[int] = []
+        outcomes: list[Outcome] = []
+        with pytest.raises(KeyboardInterrupt):
+            watch(
+                [camera.url],
+                config(silence=0.7),
+                Options(records=str(path)),
+                figures,
+                check=check,
+                say=lambda text: lost.append(text) if "lost the connection" in text else None,
+                ended=outcomes.append,
+            )
+    assert outcomes[0].live["reconnects"] == 1
+
+
+def test_a_camera_that_is_never_there_is_an_input_error(figures, tmp_path):
+    with RtspServer(size=(160, 120)) as camera:
+        url = camera.url
+    (outcome,), _ = go([url], config(deadline=1.0), Options(records=str(tmp_path / "no.jsonl")), figures)
+    assert isinstance(outcome.error, InputError)
+    assert outcome.error.exit_code == 4
+    assert outcome.summary.frames.decoded == 0
+
+
+def test_one_of_several_failing_leaves_the_others_running(figures, film, tmp_path):
+    path = tmp_path / "live.jsonl"
+    outcomes, said = go(
+        [str(film), str(tmp_path / "missing.mp4"), "test:"], config(), Options(records=str(path), duration=2.0), figures
+    )
+    assert [outcome.error is None for outcome in outcomes] == [True, False, True]
+    assert outcomes[0].summary.frames.written > 30
+    assert outcomes[2].summary.frames.written > 30
+    cameras = {record["camera"] for record in read(path)}
+    assert cameras == {0, 2}
+    assert any("missing.mp4" in sentence for sentence in said)
+
+
+def test_the_end_comes_on_time_also_where_the_source_hangs(figures, tmp_path):
+    path = tmp_path / "live.jsonl"
+    with RtspServer(size=(160, 120), rate=20) as camera:
+        watcher = Watcher(path).when(frames_since(0, 3), camera.stall)
+        (outcome,), _ = go([camera.url], config(silence=30.0), Options(records=str(path), duration=2.0), figures, watcher)
+    assert 2.0 <= outcome.seconds < 7.0
+    assert read(path)[-1]["type"] == "summary"
+
+
+def test_the_number_of_frames_is_kept(figures, tmp_path):
+    (outcome,), _ = go(["test:size=160x120"], config(), Options(max_frames=17), figures)
+    assert outcome.summary.frames.decoded == 17
+
+
+def test_nothing_is_left_running(figures, tmp_path):
+    def left() -> tuple[int, int]:
+        return threading.active_count(), len(os.listdir("/proc/self/fd"))
+
+    go(["test:size=160x120"], config(), Options(max_frames=5), figures)
+    before = left()
+    for _ in range(3):
+        go(["test:size=160x120", "test:size=160x120"], config(), Options(max_frames=5, records=str(tmp_path / "r.jsonl")), figures)
+    assert left() == before
+
+
+def test_an_output_that_cannot_be_written_ends_the_run_before_it_begins(figures, tmp_path):
+    from pipeline.errors import OutputError
+
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(OutputError):
+        watch(["test:"], config(), Options(records=str(blocked / "r.jsonl")), figures)
+
+
+def test_the_network_takes_the_steps_of_several_cameras_together(figures, tmp_path, monkeypatch):
+    from pipeline.live import run as module
+
+    batches: list[int] = []
+    original = module.advance
+
+    def advance(recognizer, steps):
+        batches.append(len(steps))
+        return original(recognizer, steps)
+
+    monkeypatch.setattr("pipeline.live.run.advance", advance)
+    settings = config(policy="block")
+    go(["test:size=160x120"] * 3, settings, Options(max_frames=60), figures)
+    assert max(batches) > 1
