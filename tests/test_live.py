@@ -164,6 +164,27 @@ def test_a_camera_that_was_cut_comes_back_and_the_records_go_on(figures, server,
             assert next(container.decode(stream)).key_frame
 
 
+def test_cuts_in_a_row_leave_nothing_behind(figures, tmp_path):
+    """Twenty of them are in the sources' own tests; here the whole runs, with a network for each connection."""
+    path = tmp_path / "live.jsonl"
+    cuts, left = 5, []
+    with RtspServer(size=(160, 120), rate=20) as camera:
+
+        def cut() -> None:
+            left.append((threading.active_count(), len(os.listdir("/proc/self/fd"))))
+            camera.cut()
+
+        watcher = Watcher(path, 120)
+        for part in range(cuts):
+            watcher.when(frames_since(part, 21), cut)  # a connection of more than a second is waited for the short way again
+        watcher.when(frames_since(cuts, 5), stop)
+        (outcome,), _ = go([camera.url], config(), Options(records=str(path)), figures, watcher)
+    assert outcome.live["reconnects"] == cuts
+    consistent(read(path))
+    assert max(threads for threads, _ in left) <= left[0][0] + 2, "the server may still be ending a connection"
+    assert left[-1][1] <= left[0][1] + 2
+
+
 def test_credentials_are_nowhere(figures, tmp_path):
     path = tmp_path / "live.jsonl"
     with RtspServer(size=(160, 120), rate=20, user="owner", password="s3cret") as camera:

@@ -17,17 +17,17 @@ from pipeline.live.camera import Camera, Shared
 from pipeline.live.face import Face
 from pipeline.live.keepers import finish_all, open_push, open_recordings
 from pipeline.live.options import Options
+from pipeline.live.records import Records
 from pipeline.live.screens import Screens
 from pipeline.models import Recognizer
 from pipeline.prefetch import Channel, Halt, Signal, Together, any_ready
 from pipeline.recognize import Backend, Step, advance, choose_backend
 from pipeline.screen import Screen
 from pipeline.settings import make_header, settle
-from pipeline.sinks.events import EventSink
 from pipeline.sources import Event, Patience, Source, connections
 from pipeline.sources.address import without_credentials
 from pipeline.sources.pushed import pushed_connections
-from pipeline.structures import Counts, Frame, Localization, Summary
+from pipeline.structures import Counts, Frame, Header, Localization, Summary, VideoInfo
 
 TICK = 0.02
 """Seconds that keys and the page wait at most to be heard."""
@@ -105,14 +105,11 @@ class _Run:
         """When the first frame came, by the monotonic clock."""
         self._cameras = self._make_cameras(uris)
         count, policy = len(self._cameras), config.live.policy
-        self._events = EventSink(options.records, count) if options.records else None
-        if self._events:
-            own.callback(self._events.abandon)
+        self._records = Records(options.records, self._cameras, self._header, own)
         self._recordings = open_recordings(options, count, config.video, "block" if policy == "block" else "drop-oldest", own)
         self._push = open_push(options.push, config.video, own)
         self._screens = Screens(self._cameras, options, recognizer.classes, config.video.opacity, own)
         self._faces = [Face(camera, config.video.style, recognizer.weights, count > 1) for camera in self._cameras]
-        self._parts = [-1] * count
         self._failed: list[Camera] = []
         own.callback(cv2.setNumThreads, cv2.getNumThreads())
         for camera in self._cameras:
@@ -214,22 +211,11 @@ class _Run:
         camera = self._cameras[number]
         self._faces[number].painter.learn(answer)
         camera.counters.answered += 1
-        if self._events is None:
-            return
-        if answer.frame.part != self._parts[number]:
-            self._introduce(number, answer.frame)
-        self._events.write(number, answer)
+        self._records.take(number, answer)
 
-    def _introduce(self, number: int, frame: Frame) -> None:
-        """Writes what the frames from this one on come from."""
-        assert self._events is not None
-        info = self._cameras[number].infos[frame.part]
-        if self._parts[number] < 0:
-            settings = settle(info, self._recognizer, self._config, self._backend)
-            self._events.begin(number, make_header(replace(info, live=True), self._recognizer, settings, self._config))
-        if frame.part > 0:
-            self._events.connect(number, frame.part, info, frame.time)
-        self._parts[number] = frame.part
+    def _header(self, info: VideoInfo) -> Header:
+        settings = settle(info, self._recognizer, self._config, self._backend)
+        return make_header(info, self._recognizer, settings, self._config)
 
     def _show(self, number: int, screen: Screen) -> None:
         if self._first is None:
@@ -252,12 +238,10 @@ class _Run:
         self._turn()
         seconds = time.monotonic() - self._first if self._first is not None else 0.0
         outcomes = [self._outcome(number, seconds) for number in range(len(self._cameras))]
-        if self._events is not None:
-            for number, outcome in enumerate(outcomes):
-                if self._parts[number] >= 0:
-                    self._events.end(number, outcome.summary, outcome.live)
+        for number, outcome in enumerate(outcomes):
+            self._records.end(number, outcome.summary, outcome.live)
         closers = [recording.close for recording in self._recordings]
-        finish_all([*closers, *([self._events.close] if self._events else []), *([self._push.close] if self._push else [])])
+        finish_all([*closers, self._records.close, *([self._push.close] if self._push else [])])
         files = [tuple(recording.recorder.files) for recording in self._recordings] or [()] * len(outcomes)
         return [replace(outcome, files=each) for outcome, each in zip(outcomes, files, strict=True)]
 
