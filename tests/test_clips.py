@@ -317,7 +317,7 @@ def test_the_command_prints_a_table_and_what_comes_next(folder, tmp_path, capsys
         (["DIR"], "no place for the checkpoint"),
         (["DIR", "-o", "x.safetensors", "--inputs", "rgb"], "--inputs is for `camreel train --figures` only"),
         (["DIR", "-o", "x.safetensors", "--freeze", "most"], "all, half, none"),
-        (["DIR", "-o", "x.safetensors", "--time", "0s"], "no time"),
+        (["DIR", "-o", "x.safetensors", "--time", "0s"], "--time 0"),
         (["--figures", "-o", "x.safetensors", "--patience", "3"], "--patience is for `camreel train DIR` only"),
         (["--figures", "-o", "x.safetensors", "--model", "mc3_18"], "--model is for `camreel train DIR` only"),
     ],

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cameras
 import pytest
 
 from pipeline.errors import InputError
@@ -24,6 +23,7 @@ from pipeline.sources.decoder import Decoder, Watch
 from pipeline.sources.entrance import open_address
 from pipeline.sources.opening import Unreachable
 from pipeline.structures import Frame
+from tests import cameras
 from tests.cameras import LOOP, Camera, HlsServer, MjpegServer, RtmpServer, RtspServer, TsServer, UdpSender, h264, number_of
 from tests.test_sources import with_audio
 

@@ -106,7 +106,7 @@ def test_a_signal_stops_after_the_step_and_says_how_to_go_on(
         ("-o f.safetensors", "--figures"),
         ("--figures", "-o FILE.safetensors"),
         ("--figures -o f.safetensors --time soon", "--time soon"),
-        ("--figures -o f.safetensors --time 0", "no time"),
+        ("--figures -o f.safetensors --time 0", "--time 0"),
         ("--figures -o f.safetensors --inputs rbg", "did you mean 'rgb'?"),
         ("--figures -o f.safetensors --pooling max", "mean, top"),
         ("--figures -o f.safetensors --device tpu", "auto, cpu"),
