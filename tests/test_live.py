@@ -248,6 +248,16 @@ def test_one_of_several_failing_leaves_the_others_running(figures, film, tmp_pat
     assert any("missing.mp4" in sentence for sentence in said)
 
 
+@pytest.mark.parametrize("policy", ["latest", "drop-oldest"])
+def test_what_comes_too_fast_is_in_gaps(figures, tmp_path, policy):
+    path = tmp_path / "live.jsonl"
+    (outcome,), _ = go(["test:size=160x120:rate=1500"], config(policy=policy), Options(records=str(path), max_frames=2500), figures)
+    records = read(path)
+    consistent(records)
+    assert any(record["type"] == "gap" for record in records)
+    assert outcome.summary.frames.dropped > 0
+
+
 def test_the_end_comes_on_time_also_where_the_source_hangs(figures, tmp_path):
     path = tmp_path / "live.jsonl"
     with RtspServer(size=(160, 120), rate=20) as camera:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -21,14 +21,14 @@ from pipeline.live.counters import Counters, Reading
 from pipeline.live.governor import Governor
 from pipeline.meter import WAIT, Meter
 from pipeline.models import Recognizer
-from pipeline.prefetch import Channel, Halt, Lock, Signal, feed, prefetch
+from pipeline.prefetch import Channel, Halt, Lock, Overflow, Signal, feed, prefetch
 from pipeline.recognize import Advance, Backend
 from pipeline.settings import Steering, settle
 from pipeline.sources import Event, Source
 from pipeline.structures import Frame, Localization, Picture, VideoInfo
 
-WAITING = 32
-"""Frames that wait for the network or the screen at most."""
+WAITING: Mapping[Overflow, int] = {"drop-oldest": 32, "latest": 2, "block": 32}
+"""Frames that wait for the network or the screen at most, by policy."""
 MOST_BYTES = 64 * 2**20
 """Likewise, in bytes of their pictures."""
 ANSWERS = 8
@@ -91,9 +91,10 @@ class Camera:
         """Packets that could not be decoded."""
         self.error: CamreelError | None = None
         """Why the source was given up."""
-        self.screen: Channel[Frame] = Channel(WAITING, live.policy, size=_bytes, most_bytes=MOST_BYTES, changed=shared.changed)
+        waiting, policy = WAITING[live.policy], live.policy
+        self.screen: Channel[Frame] = Channel(waiting, policy, size=_bytes, most_bytes=MOST_BYTES, changed=shared.changed)
         self.answers: Channel[Localization] = Channel(ANSWERS, changed=shared.changed)
-        self._network: Channel[Frame] = Channel(WAITING, live.policy, size=_bytes, most_bytes=MOST_BYTES)
+        self._network: Channel[Frame] = Channel(waiting, policy, size=_bytes, most_bytes=MOST_BYTES)
         most = None if live.policy == "block" else live.max_latency
         self.governor = Governor(most, self._note)
         self._linker = Linker(LinkRules(**shared.config.link.model_dump()))
