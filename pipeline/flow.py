@@ -123,8 +123,8 @@ def _recognize(
 ) -> Iterator[ClipActivation]:
     """The network on clips, or sample by sample where it remembers."""
     selection = Selection(settings.classes, config.localize.top_k, steering.picked)
-    see = partial(recognize_steps, take=steering.take) if settings.streams else recognize
-    return see(
+    run = partial(recognize_steps, take=steering.take) if settings.streams else partial(recognize, see=steering.see)
+    return run(
         clips,
         recognizer,
         settings.maps,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.models import Features, Recognizer
+    from pipeline.recognize.stage import See
 
 TILE = 32
 """Valid samples per clip where clips tile the video. Measured with mc3_18: more saves nothing and takes memory, fewer wastes
@@ -63,7 +64,9 @@ class Steering:
     picked: Callable[[], int | None] = lambda: None
     """A class that somebody wants to see, whatever its score."""
     take: Advance | None = None
-    """Takes the network's steps, of several flows at once; None: each for itself."""
+    """Takes the steps of a network that remembers, of several flows at once; None: each for itself."""
+    see: See | None = None
+    """Runs the backbone of other networks, likewise."""
     ahead: Callable[[Iterable[Any], int], Iterator[Any]] = prefetch
     """Where a lane ends and the next begins."""
     entry: str = "decode"

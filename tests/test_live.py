@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -292,17 +293,22 @@ def test_an_output_that_cannot_be_written_ends_the_run_before_it_begins(figures,
         watch(["test:"], config(), Options(records=str(blocked / "r.jsonl")), figures)
 
 
-def test_the_network_takes_the_steps_of_several_cameras_together(figures, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("network", "name"), [("figures", "advance"), ("tests.make:TinyRecognizer", "look")])
+def test_the_network_works_for_several_cameras_at_once(network, name, monkeypatch):
+    """Sample by sample where it remembers, else clip by clip."""
     from pipeline.live import run as module
 
     batches: list[int] = []
-    original = module.advance
+    original = getattr(module, name)
 
-    def advance(recognizer, steps):
-        batches.append(len(steps))
-        return original(recognizer, steps)
+    def counted(recognizer, requests):
+        batches.append(len(requests))
+        time.sleep(0.03)  # as if it were a large network: meanwhile the others ask, too
+        return original(recognizer, requests)
 
-    monkeypatch.setattr("pipeline.live.run.advance", advance)
-    settings = config(policy="block")
-    go(["test:size=160x120"] * 3, settings, Options(max_frames=60), figures)
+    monkeypatch.setattr(module, name, counted)
+    model = {"name": network, "precision": "float32", "clip_len": None if network == "figures" else 8}
+    settings = Config.model_validate({**BASE, "model": model, "live": {"policy": "block"}})
+    outcomes, _ = go(["test:size=160x120"] * 3, settings, Options(max_frames=60), load_recognizer(settings))
+    assert [outcome.summary.frames.written for outcome in outcomes] == [60, 60, 60]
     assert max(batches) > 1

@@ -6,7 +6,7 @@ import torch
 
 from pipeline.errors import DeviceError
 from pipeline.models import load
-from pipeline.recognize import Backend, Selection, choose_backend, map_cells, recognize
+from pipeline.recognize import Backend, Look, Selection, choose_backend, look, map_cells, recognize
 from pipeline.recognize.backend import choose_device
 from pipeline.sample import input_size, sample
 from pipeline.structures import Grid
@@ -168,3 +168,13 @@ def test_a_number_format_whose_maps_differ_is_not_chosen(monkeypatch):
 
     monkeypatch.setattr("pipeline.recognize.backend._has_bfloat16", lambda device: True)
     assert choose_backend(Coarse(), "cpu", "auto", None).dtype == torch.float32
+
+
+def test_clips_of_several_videos_are_seen_together_as_alone():
+    net = TinyRecognizer()
+    videos = torch.randn(3, 3, 8, 24, 32, generator=torch.Generator().manual_seed(0))
+    looks = [Look(videos[:1], (2, 6)), Look(videos[1:], (2, 6))]
+    assert looks[0].kind == looks[1].kind
+    for one, other in zip(look(net, looks), looks, strict=True):
+        torch.testing.assert_close(one.maps, net.features(other.clips, (2, 6)).maps)
+    assert Look(videos[:1], None).kind != looks[0].kind

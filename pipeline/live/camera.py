@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import groupby
 from typing import Any
@@ -22,7 +22,7 @@ from pipeline.live.governor import Governor
 from pipeline.meter import WAIT, Meter
 from pipeline.models import Recognizer
 from pipeline.prefetch import Channel, Halt, Lock, Overflow, Signal, feed, prefetch
-from pipeline.recognize import Advance, Backend
+from pipeline.recognize import Backend
 from pipeline.settings import Steering, settle
 from pipeline.sources import Event, Source
 from pipeline.structures import Frame, Localization, Picture, VideoInfo
@@ -46,9 +46,8 @@ class Shared:
     recognizer: Recognizer
     backend: Backend
     config: Config
-    take: Advance | None
-    """Takes the network's steps of all cameras that wait, in one pass."""
-    picked: Callable[[], int | None]
+    steering: Steering
+    """Takes the network's steps of all cameras that wait in one pass."""
     changed: Signal
     """Set whenever a channel to the main lane changes."""
     warm: set[object] = field(default_factory=set)
@@ -178,7 +177,7 @@ class Camera:
         # Clips come in bursts: while the network works on one, the frames of the next are taken in a lane of their own and do not
         # wait. Samples are taken one by one, and further lanes would only be further delays.
         ahead = _in_line if settings.streams else prefetch
-        steering = Steering(lambda: pace.pace, shared.picked, shared.take, ahead, entry=WAIT)
+        steering = replace(shared.steering, pace=lambda: pace.pace, ahead=ahead, entry=WAIT)
         with ExitStack() as own:
             for localization in chain(frames, shared.recognizer, settings, shared.config, meter, self._linker, own, steering):
                 self._learn(self.meter.inferred + meter.inferred)

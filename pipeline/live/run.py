@@ -21,9 +21,9 @@ from pipeline.live.records import Records
 from pipeline.live.screens import Screens
 from pipeline.models import Recognizer
 from pipeline.prefetch import Channel, Halt, Signal, Together, any_ready
-from pipeline.recognize import Backend, Step, advance, choose_backend
+from pipeline.recognize import Backend, Look, Step, advance, choose_backend, look
 from pipeline.screen import Screen
-from pipeline.settings import make_header, settle
+from pipeline.settings import Steering, make_header, settle
 from pipeline.sources import Event, Patience, Source, connections
 from pipeline.sources.address import without_credentials
 from pipeline.sources.pushed import pushed_connections
@@ -121,16 +121,13 @@ class _Run:
     # Sources
 
     def _make_cameras(self, uris: Sequence[str]) -> list[Camera]:
-        recognizer, count = self._recognizer, len(uris)
-        together: Together[Step, Any] = Together(lambda steps: advance(recognizer, steps), lambda step: step.kind)
-        shared = Shared(
-            recognizer,
-            self._backend,
-            self._config,
-            together if count > 1 else None,
-            lambda: self._screens.view.class_id,
-            self._changed,
-        )
+        recognizer = self._recognizer
+        steering = Steering(picked=lambda: self._screens.view.class_id)
+        if len(uris) > 1:
+            steps: Together[Step, Any] = Together(lambda steps: advance(recognizer, steps), lambda step: step.kind)
+            looks: Together[Look, Any] = Together(lambda looks: look(recognizer, looks), lambda look: look.kind)
+            steering = replace(steering, take=steps, see=lambda clips, keep: looks(Look(clips, keep)))
+        shared = Shared(recognizer, self._backend, self._config, steering, self._changed)
         if self._options.browser:
             return [Camera(VISITOR, self._visitor, shared, self._ends)]
         return [Camera(without_credentials(uri), self._connect(uri), shared, self._ends) for uri in uris]

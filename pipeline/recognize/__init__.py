@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from pipeline.recognize.backend import Backend, choose_backend, map_cells
-from pipeline.recognize.stage import Selection, recognize
+from pipeline.recognize.stage import Look, Selection, look, recognize
 from pipeline.recognize.steps import Advance, Step, advance, recognize_steps
 
-__all__ = ["Advance", "Backend", "Selection", "Step", "advance", "choose_backend", "map_cells", "recognize", "recognize_steps"]
+__all__ = [
+    "Advance",
+    "Backend",
+    "Look",
+    "Selection",
+    "Step",
+    "advance",
+    "choose_backend",
+    "look",
+    "map_cells",
+    "recognize",
+    "recognize_steps",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pipeline.models import Features, Recognizer
 
     MapMethod = Callable[[Recognizer, Features, Tensor], Tensor]
+    See = Callable[[Tensor, tuple[int, int] | None], Features]
+    """As `Recognizer.features`."""
 
 NO_EVIDENCE = -1e4
 """Logit of every class where the network gave no number: no score, in softmax and in sigmoid."""
@@ -45,6 +47,7 @@ def recognize(
     backend: Backend,
     complete: bool = True,
     notify: Callable[[str], None] = lambda _: None,
+    see: See | None = None,
 ) -> Iterator[ClipActivation]:
     """Runs the network on clips, several at a time where they are equally long.
 
@@ -57,6 +60,7 @@ def recognize(
         backend: device, number format and clips per forward pass.
         complete: the method's maps add up to the logit, so the error of that sum is reported.
         notify: takes sentences about what was done otherwise than asked for.
+        see: runs the backbone; None: at once. Several videos may share one that runs it for all who wait.
 
     Yields:
         One activation per clip, in order.
@@ -64,7 +68,7 @@ def recognize(
     Raises:
         DeviceError: one clip alone does not fit into memory.
     """
-    network = Network(recognizer, maps, selection, backend, grid, complete, notify)
+    network = Network(recognizer, maps, selection, backend, grid, complete, notify, see=see)
     for batch in _batches(clips, network):
         yield from network.run(batch)
 
@@ -95,12 +99,14 @@ class Network:
         complete: bool,
         notify: Callable[[str], None],
         hold: int = 1,
+        see: See | None = None,
     ) -> None:
         self.batch = backend.batch
         self.recognizer, self.backend = recognizer, backend
         self._maps, self._selection, self._notify = maps, selection, notify
         self._grid, self._complete = grid, complete
         self._hold = hold
+        self._see = see or recognizer.features
         self._alive: dict[int, int] = {}
         """Clips for which a class that was on top is mapped still."""
 
@@ -140,7 +146,7 @@ class Network:
         recognizer = self.recognizer
         keep = self.keep(clips[0])
         seen = [
-            recognizer.features(network_input(clips, which, recognizer, self.backend), keep)
+            self._see(network_input(clips, which, recognizer, self.backend), keep)
             for which in range(len(clips[0].frames[clips[0].sampled[0]].inputs))
         ]
         return self.conclude(clips, seen)
@@ -200,6 +206,29 @@ class Network:
             grid=self._grid,
             error=float(errors[rows].max(initial=0.0)) if self._complete else None,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Clips that are to be seen."""
+
+    clips: Tensor
+    """Normalised RGB [B, 3, T, H, W]."""
+    keep: tuple[int, int] | None
+
+    @property
+    def kind(self) -> Hashable:
+        """Looks of the same kind can be taken together."""
+        return tuple(self.clips.shape[1:]), self.keep
+
+
+@torch.inference_mode()
+def look(recognizer: Recognizer, looks: Sequence[Look]) -> list[Features]:
+    """Sees the clips of several videos, all of one kind, in one pass of the network."""
+    found = recognizer.features(torch.cat([one.clips for one in looks]), looks[0].keep)
+    counts = [len(one.clips) for one in looks]
+    contexts = [None] * len(looks) if found.context is None else torch.split(found.context, counts)
+    return [type(found)(*parts) for parts in zip(torch.split(found.maps, counts), contexts, strict=True)]
 
 
 def network_input(clips: Sequence[Clip], which: int, recognizer: Recognizer, backend: Backend) -> Tensor:
