@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -271,6 +272,12 @@ def test_the_end_comes_on_time_also_where_the_source_hangs(figures, tmp_path):
 def test_the_number_of_frames_is_kept(figures, tmp_path):
     (outcome,), _ = go(["test:size=160x120"], config(), Options(max_frames=17), figures)
     assert outcome.summary.frames.decoded == 17
+
+
+def test_where_nothing_is_shown_the_numbers_are_said_now_and_then(figures, monkeypatch):
+    monkeypatch.setattr("pipeline.live.screens.SPOKEN", 0.5)
+    _, said = go(["test:size=160x120"], config(), Options(duration=2.0), figures)
+    assert any(re.fullmatch(r"\d+ in, \d+ inferred, \d+ shown per second, \d+ ms, 95 % \d+ ms, \d+ dropped", one) for one in said)
 
 
 def test_nothing_is_left_running(figures, tmp_path):

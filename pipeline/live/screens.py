@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pipeline.sinks.window import Window
 
 TITLE = "camreel"
-TITLED = 1.0
-"""Seconds between what the window's title says."""
+TITLED, SPOKEN = 1.0, 60.0
+"""Seconds between two sets of numbers in the window's title, and where nothing is shown, as sentences."""
 TOLD = 0.2
 """Seconds between what the page is told while there is no picture."""
 
@@ -54,7 +54,8 @@ class Screens:
         """What was done here, for people, since it was last taken."""
         self._cameras, self._classes = cameras, classes
         self._newest: list[Screen | None] = [None] * len(cameras)
-        self._captured = self._told = self._titled = 0.0
+        self._captured = self._told = 0.0
+        self._counted = time.monotonic()
         self._page = self._open_page(options, own) if "web" in options.show else None
         self._window = self._open_window(own) if "window" in options.show else None
 
@@ -139,9 +140,17 @@ class Screens:
             self._page.show(picture, self._captured, self._status())
         if self._window is not None:
             self._window.show(picture)
-            if time.monotonic() - self._titled >= TITLED:
-                self._titled = time.monotonic()
+            if self._is_time(TITLED):
                 self._window.tell(_in_words(self._status()))
+        if self._window is None and self._page is None and self._is_time(SPOKEN):
+            self.said.append(_in_words(self._status()))
+
+    def _is_time(self, seconds: float) -> bool:
+        """Whether so much time has passed since it last had."""
+        now = time.monotonic()
+        passed = now - self._counted >= seconds
+        self._counted = now if passed else self._counted
+        return passed
 
     def _hear(self) -> None:
         """What visitors of the page want, and when they saw the pictures."""
