@@ -101,7 +101,7 @@ class Frame:
     """One source frame. The picture rides along to the end, so that no stage ever calls upstream."""
 
     index: int
-    """Counted from 0, without gaps."""
+    """Counted from 0; without gaps, but for frames of a live source that were dropped."""
     pts: int | None
     """Presentation time in `time_base` units, exactly the source's; None where the source has none."""
     time: float

@@ -83,9 +83,9 @@ def test_a_source_that_is_not_there_is_an_input_error():
 
 def test_existing_files_are_not_written_over(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for arguments in (["--record", "a.mp4"], ["--json", "a.mp4"]):
+    for source, flag in (("test:", "--record"), ("test:", "--json"), ("--browser", "--record"), ("--browser", "--json")):
         Path("a.mp4").write_text("mine")
-        result = CliRunner().invoke(app, ["live", "test:", "--show", "none", *arguments], obj=Talk())
+        result = CliRunner().invoke(app, ["live", source, "--show", "none", flag, "a.mp4"], obj=Talk())
         assert isinstance(result.exception, ConfigError)
         assert "a.mp4 already exists" in str(result.exception)
         assert Path("a.mp4").read_text() == "mine"

@@ -301,6 +301,20 @@ def test_an_answer_of_another_connection_is_not_drawn():
     assert (screen.picture.width, screen.picture.height) == (96, 64)
 
 
+def test_late_answers_of_a_lost_connection_change_nothing():
+    """They are known only when the next connection has begun."""
+    frames = moving(3, pixels=0)
+    painter = Painter("heatmap", False)
+    painter.paint(frames[0], View())
+    newer = [dataclasses.replace(frame, part=1) for frame in frames[1:]]
+    painter.paint(newer[0], View())
+    timeline, carrier = painter._timeline, painter._carrier
+    painter.learn(localization(frames[0], (60, 40, 100, 80)))
+    screen = painter.paint(newer[1], View())
+    assert (painter._timeline, painter._carrier) == (timeline, carrier)
+    assert screen.age is None
+
+
 def test_cameras_stand_side_by_side():
     large, small = picture(64, 48, 200), picture(32, 48, 90)
     shown = side_by_side([large, None, small])

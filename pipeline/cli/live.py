@@ -89,7 +89,7 @@ def live(
         max_frames=max_frames,
         realtime=realtime,
     )
-    _refuse_existing(options, len(sources), overwrite)
+    _refuse_existing(options, len(sources) or 1, overwrite)  # --browser is one that has no name
     raise typer.Exit(_live(sources, config, options, talk))
 
 

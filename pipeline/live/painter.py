@@ -33,7 +33,9 @@ class Painter:
         self._answer: Localization | None = None
 
     def learn(self, answer: Localization) -> None:
-        """Takes the next answer."""
+        """Takes the next answer; the last ones of a connection come when the next one has begun, and nobody sees them."""
+        if self._part is not None and answer.frame.part < self._part:
+            return
         self._open(answer.frame)
         self._answer = answer
         self._timeline.add(answer.frame.time, answer.actions)
