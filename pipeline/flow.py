@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,7 +23,7 @@ from pipeline.locate import Rules, locate, select
 from pipeline.meter import WAIT, Meter
 from pipeline.models import Recognizer, load
 from pipeline.project import project
-from pipeline.recognize import Selection, choose_backend, recognize, recognize_steps
+from pipeline.recognize import Selection, choose_backend, recognize
 from pipeline.refine import refine
 from pipeline.sample import sample
 from pipeline.settings import Settings, Steering, make_header, settle
@@ -34,7 +33,7 @@ from pipeline.sinks.video import VideoSink
 from pipeline.smooth import SMOOTHERS
 from pipeline.sources import Source, open_source
 from pipeline.stitch import stitch
-from pipeline.structures import Clip, ClipActivation, Counts, Frame, FrameActivation, Header, Localization, Summary, VideoInfo
+from pipeline.structures import Counts, Frame, FrameActivation, Header, Localization, Summary, VideoInfo
 from pipeline.windows import steps, windows
 
 T = TypeVar("T")
@@ -108,7 +107,19 @@ def chain(
     else:
         clips = stage("windows", windows(sampled, settings.clip_len, settings.stride, settings.margin))
     clips = stage(WAIT, steering.ahead(clips, CLIPS_AHEAD))
-    answers = _recognize(clips, recognizer, settings, config, meter, steering)
+    answers = recognize(
+        clips,
+        recognizer,
+        settings.maps,
+        Selection(settings.classes, config.localize.top_k, steering.picked),
+        settings.grid,
+        backend=settings.backend,
+        complete=settings.complete,
+        notify=meter.notify,
+        see=steering.see,
+        take=steering.take,
+        streams=settings.streams,
+    )
     activations = stage("recognize", meter.watch_completeness(answers))
     stitched = stage("stitch", stitch(activations))
     # A clip's frames come in one go: with room for all of them the network goes on while they are drawn.
@@ -116,24 +127,6 @@ def chain(
     smooth = stage("smooth", smoother(stage("project", project(stitched))))
     located = place(smooth, recognizer, settings, config, stage, steering)
     return stage("link", linker(located))
-
-
-def _recognize(
-    clips: Iterable[Clip], recognizer: Recognizer, settings: Settings, config: Config, meter: Meter, steering: Steering
-) -> Iterator[ClipActivation]:
-    """The network on clips, or sample by sample where it remembers."""
-    selection = Selection(settings.classes, config.localize.top_k, steering.picked)
-    run = partial(recognize_steps, take=steering.take) if settings.streams else partial(recognize, see=steering.see)
-    return run(
-        clips,
-        recognizer,
-        settings.maps,
-        selection,
-        settings.grid,
-        backend=settings.backend,
-        complete=settings.complete,
-        notify=meter.notify,
-    )
 
 
 def place(

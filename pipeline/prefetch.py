@@ -221,6 +221,11 @@ class Drain(Generic[T]):
         if not self.channel.put(item) and self.error is not None:
             raise self.error
 
+    def close(self) -> None:
+        """Leaves what waits; somebody who hangs is not waited for long."""
+        self.channel.close()
+        self._lane.join()
+
     def finish(self, seconds: float) -> bool:
         """Waits until everything is taken, at most so long; False: it is not.
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from pipeline.models import Features, Recognizer
-    from pipeline.recognize.stage import See
+    from pipeline.recognize.network import See
 
 TILE = 32
 """Valid samples per clip where clips tile the video. Measured with mc3_18: more saves nothing and takes memory, fewer wastes

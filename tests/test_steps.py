@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipeline.cams import activation_maps
 from pipeline.models import Memory
 from pipeline.models.table import NETWORKS
-from pipeline.recognize import Backend, Selection, Step, advance, recognize, recognize_steps
+from pipeline.recognize import Backend, Selection, Step, advance, recognize
 from pipeline.sample import input_size, sample
 from pipeline.stitch import stitch
 from pipeline.structures import Frame, Grid
@@ -122,7 +122,7 @@ def answers(name: str, frames: list[Frame], *, whole: bool, classes: tuple[int, 
             windows(sampled, 8 + 2 * margin, 8, margin), net, closed_form, Selection(classes), GRID, backend=Backend()
         )
     else:
-        clips = recognize_steps(steps(sampled), net, closed_form, Selection(classes), GRID, backend=Backend())
+        clips = recognize(steps(sampled), net, closed_form, Selection(classes), GRID, backend=Backend(), streams=True)
     return list(stitch(clips))
 
 
@@ -151,7 +151,7 @@ def test_an_answer_comes_as_soon_as_the_margin_allows(name):
 
     lags = []
     sampled = sample(watched(), net.frame_rate, 1 / 30, [SIZE])
-    clips = recognize_steps(steps(sampled), net, closed_form, Selection((0,)), GRID, backend=Backend())
+    clips = recognize(steps(sampled), net, closed_form, Selection((0,)), GRID, backend=Backend(), streams=True)
     for activation in stitch(clips):
         lags.append(given_out[-1] - activation.frame.index)
     # In frames: the margin, and what lies between two samples.
@@ -176,7 +176,7 @@ def test_a_class_on_top_is_mapped_for_a_while():
     sampled = sample(numbered(120), net.frame_rate, 1 / 30, [SIZE])
     seen = [
         set(a.classes.tolist())
-        for a in recognize_steps(steps(sampled), net, closed_form, Selection(top_k=1), GRID, backend=Backend())
+        for a in recognize(steps(sampled), net, closed_form, Selection(top_k=1), GRID, backend=Backend(), streams=True)
     ]
     tops = [s for s in seen if s]
     assert all(before <= now for before, now in zip(tops[:30], tops[1:31], strict=True))

@@ -92,8 +92,6 @@ class Counters:
     shown: int = 0
     reconnects: int = 0
     connected: bool = False
-    age: float | None = None
-    """Of the map on the picture, in seconds."""
     ages: Delays = field(default_factory=Delays)
     """Of the maps on the pictures."""
     rate_in: Rate = field(default_factory=Rate)

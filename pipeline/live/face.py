@@ -52,5 +52,4 @@ class Face:
         counters.rate_shown.add(time.monotonic())
         if screen.age is not None:
             counters.ages.add(screen.age)
-            counters.age = screen.age
         return screen

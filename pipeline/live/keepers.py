@@ -69,6 +69,11 @@ class Recording:
         if self._drain.finish(FINISH):
             self.recorder.close()
 
+    def abandon(self) -> None:
+        """After an error: makes what was written so far valid. Never raises; may follow `close`."""
+        self._drain.close()
+        self.recorder.abandon()
+
 
 def open_recordings(options: Options, count: int, video: VideoConfig, overflow: Overflow, own: ExitStack) -> list[Recording]:
     """A recording for each camera, where they are wanted.
@@ -82,7 +87,7 @@ def open_recordings(options: Options, count: int, video: VideoConfig, overflow: 
     found = []
     for path in record_paths(options.record, count):
         found.append(Recording(path, options.segment, Fraction(30), video, overflow))
-        own.callback(found[-1].recorder.abandon)
+        own.callback(found[-1].abandon)
     return found
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Show = Literal["window", "web", "none"]
+Show = Literal["window", "web"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Options:
     """How cameras are shown and what is kept of them."""
 
     show: frozenset[Show] = frozenset()
-    """Where: in a window, on a page, nowhere."""
+    """Where; empty: nowhere."""
     address: str = "127.0.0.1:8090"
     """Where the page is served."""
     browser: bool = False

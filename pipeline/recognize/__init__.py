@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pipeline.recognize.backend import Backend, choose_backend, map_cells
-from pipeline.recognize.stage import Look, Selection, look, recognize
-from pipeline.recognize.steps import Advance, Step, advance, recognize_steps
+from pipeline.recognize.network import Look, Selection, look
+from pipeline.recognize.stage import recognize
+from pipeline.recognize.steps import Advance, Step, advance
 
 __all__ = [
     "Advance",
@@ -17,5 +18,4 @@ __all__ = [
     "look",
     "map_cells",
     "recognize",
-    "recognize_steps",
 ]

@@ -1,4 +1,4 @@
-"""The stage for networks that remember: every sample as soon as it is there, and its work done once."""
+"""Networks that remember: every sample as soon as it is there, and its work done once."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import DeviceError
-from pipeline.recognize.backend import Backend
-from pipeline.recognize.stage import Network, Selection, network_input, out_of_memory
-from pipeline.structures import Clip, ClipActivation, Grid
+from pipeline.recognize.network import Network, network_input, out_of_memory
+from pipeline.structures import Clip, ClipActivation
 
 if TYPE_CHECKING:
     from pipeline.models import Features, Memory, Recognizer
-    from pipeline.recognize.stage import MapMethod
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,36 +61,15 @@ def advance(recognizer: Recognizer, steps: Sequence[Step]) -> list[Features]:
     return [type(found)(found.maps[i : i + 1]) for i in range(len(steps))]
 
 
-def recognize_steps(
-    clips: Iterable[Clip],
-    recognizer: Recognizer,
-    maps: MapMethod,
-    selection: Selection,
-    grid: Grid,
-    *,
-    backend: Backend,
-    complete: bool = True,
-    notify: Callable[[str], None] = lambda _: None,
-    take: Advance | None = None,
-) -> Iterator[ClipActivation]:
-    """Runs the network on the clips that `steps` cuts.
+def go_on(clips: Iterable[Clip], network: Network, take: Advance | None) -> Iterator[ClipActivation]:
+    """Activations of the clips that `steps` cuts, the last one with or without samples.
 
     Args:
-        clips: clips in order, the last one with or without samples.
-        recognizer: as for `recognize`.
-        maps: as for `recognize`.
-        selection: as for `recognize`.
-        grid: as for `recognize`.
-        backend: as for `recognize`.
-        complete: as for `recognize`.
-        notify: as for `recognize`.
-        take: takes a step; None: at once. Several videos may share one that takes their steps together.
-
-    Yields:
-        One activation per clip with samples, in order, as soon as the network knows it: `margin` samples late at most.
+        clips: clips in order.
+        network: one that remembers.
+        take: takes a step; None: at once.
     """
-    network = Network(recognizer, maps, selection, backend, grid, complete, notify, hold=HOLD)
-    video = _Video(network, take or (lambda step: advance(recognizer, [step])[0]))
+    video = _Video(network, take or (lambda step: advance(network.recognizer, [step])[0]))
     for clip in clips:
         yield from video.see(clip)
     yield from video.end()

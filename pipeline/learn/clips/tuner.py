@@ -22,8 +22,8 @@ from pipeline.structures import U8
 Freeze = Literal["all", "half", "none"]
 """What of the backbone stays as it is."""
 RATES: dict[Freeze, float] = {"all": 1e-3, "half": 1e-3, "none": 3e-4}
-"""Highest learning rate, by what stays as it is. Measured over three folds of source videos of fights: with 1e-3 for the whole
-backbone macro-F1 is .76 in the last epoch, with 3e-4 .84."""
+"""Highest learning rate, by what stays as it is. Measured over three folds of source videos of fights, one seed: with 1e-3 for
+the whole backbone macro-F1 is .76 in the last epoch, with 3e-4 .84."""
 DECAY = 0.05
 """Weight decay of matrices and convolutions."""
 SMOOTHING = 0.1
