@@ -34,8 +34,7 @@ from typing import ClassVar, Self
 import cv2  # noqa: F401  # isort: skip  (before av)
 import av
 import numpy as np
-
-from pipeline.structures import Picture
+from camreel.structures import Picture
 
 Size = tuple[int, int]
 LOOP = 64

@@ -8,10 +8,9 @@ from fractions import Fraction
 
 import numpy as np
 import torch
+from camreel.interfaces import Features, Geometry, LinearHead
+from camreel.structures import Frame, FrameActivation, Grid, Picture
 from torch import Tensor, nn
-
-from pipeline.models import Features, Geometry, LinearHead
-from pipeline.structures import Frame, FrameActivation, Grid, Picture
 
 MILLI = Fraction(1, 1000)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import cache
 
 import torch
+from camreel.interfaces import Features
+from camreel.models.architecture import Architecture
+from camreel.models.loading import load
+from camreel.models.registry import ARCHITECTURES
+from camreel.models.torch_recognizer import TorchRecognizer
 from torch import Tensor
-
-from pipeline.models import Features, load
-from pipeline.models.family import Family
-from pipeline.models.split import SplitNetwork
-from pipeline.models.table import NETWORKS
 
 
 def _smallest_of_each_family() -> list[str]:
@@ -18,29 +18,29 @@ def _smallest_of_each_family() -> list[str]:
     from torchvision.models import get_model_weights
 
     members: dict[int, list[str]] = {}
-    for name, family in NETWORKS.items():
+    for name, family in ARCHITECTURES.items():
         members.setdefault(id(family), []).append(name)
 
     def parameters(name: str) -> int:
-        return 0 if NETWORKS[name].bundle else int(get_model_weights(name).DEFAULT.meta["num_params"])
+        return 0 if ARCHITECTURES[name].bundle else int(get_model_weights(name).DEFAULT.meta["num_params"])
 
     return [min(names, key=parameters) for names in members.values()]
 
 
 FAMILIES = _smallest_of_each_family()
-LINEAR = [name for name in FAMILIES if NETWORKS[name].head is None]
-CALLABLE = [name for name in FAMILIES if NETWORKS[name].head is not None]
+LINEAR = [name for name in FAMILIES if ARCHITECTURES[name].head is None]
+CALLABLE = [name for name in FAMILIES if ARCHITECTURES[name].head is not None]
 
 
 @cache
-def network(name: str) -> SplitNetwork:
+def network(name: str) -> TorchRecognizer:
     recognizer = load(name, "random", seed=1)
-    assert isinstance(recognizer, SplitNetwork)
+    assert isinstance(recognizer, TorchRecognizer)
     return recognizer
 
 
-def family(name: str) -> Family:
-    return NETWORKS[name]
+def family(name: str) -> Architecture:
+    return ARCHITECTURES[name]
 
 
 def clip(name: str) -> Tensor:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-HOUSE = ROOT / "pipeline"
+HOUSE = ROOT / "pipeline" / "camreel"
 FILES = sorted(HOUSE.rglob("*.py"))
 
 NOUNS = {"structures", "screen", "errors"}
@@ -53,7 +53,7 @@ def imports(path: Path, *, types: bool = False) -> set[str]:
 
 
 def ours(path: Path) -> set[str]:
-    return {name.split(".")[1] for name in imports(path) if name.startswith("pipeline.")}
+    return {name.split(".")[1] for name in imports(path) if name.startswith("camreel.")}
 
 
 def users(package: str) -> set[str]:
@@ -98,7 +98,7 @@ def test_heavy_packages_live_where_they_are_needed():
 )
 def test_opencv_is_imported_before_pyav(module):
     """The other way round its windows hang."""
-    code = f"import sys, pipeline.{module}; m = list(sys.modules); print(m.index('cv2') < m.index('av'))"
+    code = f"import sys, camreel.{module}; m = list(sys.modules); print(m.index('cv2') < m.index('av'))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "True"
 
 
@@ -122,12 +122,12 @@ def test_files_and_functions_stay_small():
 
 
 def test_the_public_names_are_complete_sorted_and_there():
-    import pipeline
+    import camreel
 
-    assert pipeline.__all__ == sorted(pipeline.__all__)
-    assert all(getattr(pipeline, name) is not None for name in pipeline.__all__)
+    assert camreel.__all__ == sorted(camreel.__all__)
+    assert all(getattr(camreel, name) is not None for name in camreel.__all__)
     with pytest.raises(AttributeError):
-        pipeline.nothing  # noqa: B018
+        camreel.nothing  # noqa: B018
 
 
 def test_the_top_level_is_what_the_user_fixed():

@@ -15,9 +15,9 @@ import pytest
 
 import av  # isort: skip
 
-from pipeline.cli.batch import Stop, Terminated, exit_code, stop_signals
-from pipeline.errors import CamreelError, DeviceError, OutputError
-from pipeline.schema import LINE, SummaryRecord
+from camreel.cli.batch import Stop, Terminated, exit_code, stop_signals
+from camreel.errors import CamreelError, DeviceError, OutputError
+from camreel.records import LINE, SummaryRecord
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 
@@ -98,7 +98,7 @@ def play(program: str) -> tuple[int, str]:
 def test_a_second_press_ends_the_process_at_once() -> None:
     program = """
 import signal
-from pipeline.cli import batch
+from camreel.cli import batch
 batch.GRACE = -1.0
 with batch.stop_signals():
     try:
@@ -113,7 +113,7 @@ with batch.stop_signals():
 def test_patience_ends_where_no_frame_comes() -> None:
     program = """
 import signal, threading
-from pipeline.cli import batch
+from camreel.cli import batch
 batch.PATIENCE = 0.05
 try:
     with batch.stop_signals() as stop, stop.between_frames():
@@ -140,7 +140,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(clip: Path, *words: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "pipeline", "process", str(clip), "--model", "mobilenet_v2", "--weights", "random", *words]
+    command = [sys.executable, "-m", "camreel", "process", str(clip), "--model", "mobilenet_v2", "--weights", "random", *words]
     return subprocess.Popen([*command, "--progress", "json"], stderr=subprocess.PIPE, text=True)
 
 

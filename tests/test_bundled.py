@@ -6,12 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from pipeline.config import Config
-from pipeline.flow import load_recognizer, localize
-from pipeline.models import Recognizer
-from pipeline.structures import Segment
-from pipeline.truth import find_truth, read_truth
+from camreel.annotations import find_truth, read_truth
+from camreel.config.schema import Config
+from camreel.flow import load_recognizer, localize
+from camreel.interfaces import Recognizer
+from camreel.structures import Segment
 
 SAMPLES = sorted((Path(__file__).resolve().parents[1] / "sample_videos").glob("*.mp4"))
 SOON = 0.5

@@ -9,17 +9,18 @@ from functools import cache
 
 import pytest
 import torch
+from camreel.cams import CAM_METHODS
+from camreel.cams.maps import activation_maps
+from camreel.errors import ConfigError, ModelError
+from camreel.interfaces import Features
+from camreel.models.torch_recognizer import pooling_weights
 from torch import Tensor, nn
 
-from pipeline.cams import METHODS, activation_maps
-from pipeline.errors import ConfigError, ModelError
-from pipeline.models import Features
-from pipeline.models.split import coverage
 from tests.networks import CALLABLE, FAMILIES, LINEAR, clip, features, network
 
 CLASSES = torch.tensor([3, 11, 14])
 PUBLISHED_WITH_1_OVER_N = {"gradcam", "hirescam", "xgradcam", "layercam"}
-GRADIENT = [method for method in METHODS if method != "cam"]
+GRADIENT = [method for method in CAM_METHODS if method != "cam"]
 DIVIDING = {"gradcam++", "xgradcam"}
 """They divide by sums of features, which pass through zero where features are signed: there no two roundings agree."""
 GRIDS = [(2, 7, 7), (4, 7, 9), (6, 7, 8), (16, 8, 12)]
@@ -62,7 +63,7 @@ def _ours(name: str, method: str, *, closed: bool = True) -> Tensor:
         made.maps,
         CLASSES,
         weight=None if linear is None else linear.weight,
-        coverage=linear.coverage(grid) if linear and linear.coverage else None,
+        pooling_weights=linear.coverage(grid) if linear and linear.coverage else None,
         head=lambda maps: net.head(Features(maps, made.context)),
     )
 
@@ -97,7 +98,7 @@ def test_closed_form_and_head_gradient_agree(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LINEAR)
-@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if method.complete])
+@pytest.mark.parametrize("method", [name for name, method in CAM_METHODS.items() if method.complete])
 def test_complete_maps_add_up_to_the_logit(name: str, method: str) -> None:
     net = network(name)
     assert net.linear is not None
@@ -163,7 +164,7 @@ def test_mvit_is_split_where_every_method_has_something_to_say() -> None:
         assert float(_ours("mvit_v2_s", method).std()) > 1e-3, method
 
 
-# --- coverage ---
+# --- pooling_weights ---
 
 
 def _pooled(weight: Tensor, bias: Tensor) -> Callable[[Tensor], Tensor]:
@@ -177,17 +178,17 @@ def test_pooling_that_is_not_uniform_is_honoured(method: str, grid: tuple[int, i
     maps, weight, bias = _random(grid)
     ids = torch.tensor([0, 4])
     head = _pooled(weight, bias)
-    closed = activation_maps(method, maps, ids, weight=weight, coverage=coverage((2, 7, 7), grid), head=head)
-    assert _error(closed, activation_maps(method, maps, ids, weight=None, coverage=None, head=head)) <= 1e-5
+    closed = activation_maps(method, maps, ids, weight=weight, pooling_weights=pooling_weights((2, 7, 7), grid), head=head)
+    assert _error(closed, activation_maps(method, maps, ids, weight=None, pooling_weights=None, head=head)) <= 1e-5
 
 
 @pytest.mark.parametrize("grid", GRIDS)
 def test_cam_adds_up_on_every_grid_of_s3d(grid: tuple[int, int, int]) -> None:
     maps, weight, bias = _random(grid)
     head = _pooled(weight, bias)
-    found = activation_maps("cam", maps, torch.arange(6), weight=weight, coverage=coverage((2, 7, 7), grid), head=head)
+    found = activation_maps("cam", maps, torch.arange(6), weight=weight, pooling_weights=pooling_weights((2, 7, 7), grid), head=head)
     torch.testing.assert_close(found.mean((2, 3, 4)) + bias, head(maps), rtol=1e-5, atol=1e-5)
-    flat = activation_maps("gradcam", maps, torch.arange(6), weight=weight, coverage=coverage((2, 7, 7), grid), head=head)
+    flat = activation_maps("gradcam", maps, torch.arange(6), weight=weight, pooling_weights=pooling_weights((2, 7, 7), grid), head=head)
     uneven = grid != (2, 7, 7)
     assert torch.allclose(found, flat, rtol=1e-3) != uneven
 
@@ -207,7 +208,7 @@ def _linear(maps: Tensor, method: str, **change: object) -> Tensor:
     return activation_maps(method, maps, torch.tensor([1, 2]), **settings)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CAM_METHODS)
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.bfloat16, 4e-3), (torch.float16, 5e-4)])
 def test_reduced_precision_costs_the_rounding_of_the_features_only(method: str, dtype: torch.dtype, bound: float) -> None:
     maps = _random((16, 7, 7))[0]
@@ -226,7 +227,7 @@ def test_a_callers_autocast_changes_nothing(method: str) -> None:
     assert torch.equal(inside[1], _linear(maps, method, weight=None))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CAM_METHODS)
 def test_memory_layout_changes_nothing(method: str) -> None:
     maps = _random((4, 7, 9))[0]
     last = maps.contiguous(memory_format=torch.channels_last_3d)
@@ -235,7 +236,7 @@ def test_memory_layout_changes_nothing(method: str) -> None:
         torch.testing.assert_close(_linear(other, method), _linear(maps, method), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CAM_METHODS)
 def test_dead_channels_and_dead_features_give_numbers(method: str) -> None:
     maps = _random((2, 7, 7))[0]
     maps[:, ::3] = 0
@@ -256,7 +257,7 @@ def test_gradcam_plus_plus_does_not_fade_with_the_size_of_the_grid() -> None:
 
 def test_maps_are_signed_and_each_item_stands_for_itself() -> None:
     maps = _random((2, 7, 7))[0]
-    for method in METHODS:
+    for method in CAM_METHODS:
         both = _linear(maps, method)
         torch.testing.assert_close(both[1:], _linear(maps[1:], method))
     assert float(_linear(maps, "cam").min()) < 0 < float(_linear(maps, "cam").max())
@@ -280,10 +281,10 @@ def test_maps_in_inference_mode_equal_those_outside_and_leave_no_trace(name: str
     assert made.maps.is_inference()
     grid = (made.maps.shape[2], made.maps.shape[3], made.maps.shape[4])
     m = net.linear.coverage(grid) if net.linear and net.linear.coverage else None
-    for method in METHODS if weight is not None else GRADIENT:
+    for method in CAM_METHODS if weight is not None else GRADIENT:
         outside = _ours(name, method)
         with torch.inference_mode():
-            inside = activation_maps(method, made.maps, CLASSES, weight=weight, coverage=m, head=lambda a: net.head(Features(a)))
+            inside = activation_maps(method, made.maps, CLASSES, weight=weight, pooling_weights=m, head=lambda a: net.head(Features(a)))
             assert torch.is_inference_mode_enabled() and not torch.is_grad_enabled()
         assert not inside.requires_grad and not outside.requires_grad and outside.grad_fn is None
         torch.testing.assert_close(inside.clone(), outside)
@@ -300,7 +301,7 @@ def test_mvit_in_inference_mode() -> None:
             frozen.maps,
             CLASSES.clone(),
             weight=None,
-            coverage=None,
+            pooling_weights=None,
             head=lambda a: net.head(Features(a, frozen.context)),
         )
     torch.testing.assert_close(inside.clone(), _ours("mvit_v2_s", "gradcam"))
@@ -312,11 +313,11 @@ def test_a_network_in_training_keeps_its_gradients() -> None:
     layer(maps.mean((2, 3, 4))).sum().backward()
     assert layer.weight.grad is not None and maps.grad is not None
     before = layer.weight.grad.clone(), maps.grad.clone()
-    for method in METHODS:
-        found = activation_maps(method, maps, torch.tensor([0]), weight=layer.weight, coverage=None, head=lambda a: a)
+    for method in CAM_METHODS:
+        found = activation_maps(method, maps, torch.tensor([0]), weight=layer.weight, pooling_weights=None, head=lambda a: a)
         assert not found.requires_grad
     for method in GRADIENT:
-        activation_maps(method, maps, torch.tensor([0]), weight=None, coverage=None, head=lambda a: layer(a.mean((2, 3, 4))))
+        activation_maps(method, maps, torch.tensor([0]), weight=None, pooling_weights=None, head=lambda a: layer(a.mean((2, 3, 4))))
     assert torch.equal(layer.weight.grad, before[0]) and torch.equal(maps.grad, before[1])
     assert maps.requires_grad
 
@@ -329,7 +330,7 @@ def test_threads_do_not_disturb_each_other() -> None:
     def maps(x: Tensor) -> Tensor:
         with torch.inference_mode():
             made = net.features(x)
-            return activation_maps("gradcam", made.maps, CLASSES, weight=None, coverage=None, head=lambda a: net.head(Features(a)))
+            return activation_maps("gradcam", made.maps, CLASSES, weight=None, pooling_weights=None, head=lambda a: net.head(Features(a)))
 
     alone = [maps(x) for x in clips]
     found: dict[int, list[Tensor]] = {}

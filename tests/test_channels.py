@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 
 import pytest
+from camreel.runtime.concurrency import Channel, Condition, DynamicBatcher, QueueWorker, feed, wait_for_any
 from hypothesis import given
 from hypothesis import strategies as st
-
-from pipeline.prefetch import Channel, Drain, Signal, Together, any_ready, feed
 
 
 def test_the_oldest_goes_where_the_channel_is_full():
@@ -91,10 +90,10 @@ def test_one_source_feeds_several_and_each_overflows_for_itself():
 
 
 def test_a_consumer_waits_for_any_of_several():
-    changed = Signal()
+    changed = Condition()
     one: Channel[int] = Channel(1, changed=changed)
     other: Channel[int] = Channel(1, changed=changed)
-    waits = threading.Thread(target=any_ready, args=([one, other], changed, 60))
+    waits = threading.Thread(target=wait_for_any, args=([one, other], changed, 60))
     waits.start()
     other.put(1)
     waits.join(10)
@@ -102,7 +101,7 @@ def test_a_consumer_waits_for_any_of_several():
     one.finish()
     assert other.poll() == [1]
     other.finish()
-    any_ready([one, other], changed, 60)  # nothing will ever come: it does not wait
+    wait_for_any([one, other], changed, 60)  # nothing will ever come: it does not wait
 
 
 def test_depth_must_be_positive():
@@ -112,7 +111,7 @@ def test_depth_must_be_positive():
 
 def test_a_drain_takes_everything_and_tells_of_the_error():
     taken: list[int] = []
-    drain = Drain(Channel(2), taken.append)
+    drain = QueueWorker(Channel(2), taken.append)
     for n in range(5):
         drain.put(n)
     assert drain.finish(10)
@@ -121,7 +120,7 @@ def test_a_drain_takes_everything_and_tells_of_the_error():
     def refuse(item: int) -> None:
         raise OSError("full")
 
-    broken = Drain(Channel(1), refuse)
+    broken = QueueWorker(Channel(1), refuse)
     broken.put(1)
     with pytest.raises(OSError, match="full"):
         broken.finish(10)
@@ -140,7 +139,7 @@ def test_who_waits_while_somebody_works_is_worked_for_together():
             assert go_on.wait(30)
         return [10 * request for request in requests]
 
-    together: Together[int, int] = Together(work, alike=lambda request: request >= 5)
+    together: DynamicBatcher[int, int] = DynamicBatcher(work, alike=lambda request: request >= 5)
     answers: dict[int, int] = {}
     threads = [threading.Thread(target=lambda n=n: answers.__setitem__(n, together(n))) for n in range(7)]
     threads[0].start()
@@ -162,7 +161,7 @@ def test_everybody_of_a_batch_gets_its_error_and_the_next_one_works():
             raise ValueError("no")
         return requests
 
-    together: Together[int, int] = Together(work, alike=lambda request: 0)
+    together: DynamicBatcher[int, int] = DynamicBatcher(work, alike=lambda request: 0)
     with pytest.raises(ValueError, match="no"):
         together(-1)
     assert together(3) == 3

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from pipeline.cli.app import main
-from pipeline.cli.batch import Terminated
-from pipeline.cli.outputs import plan_outputs
-from pipeline.config import Config
-from pipeline.errors import CamreelError, ConfigError, DeviceError, InputError, ModelError, OutputError
-from pipeline.structures import Counts, Summary
+from camreel.cli.app import main
+from camreel.cli.batch import Terminated
+from camreel.cli.outputs import plan_outputs
+from camreel.config.schema import Config
+from camreel.errors import CamreelError, ConfigError, DeviceError, InputError, ModelError, OutputError
+from camreel.structures import Counts, Summary
 
 SUMMARY = Summary(Counts(30, 30, 0, 0, 15), (), (), 1e-6, {"decode": 0.1}, ("audio is left out",))
 
@@ -39,7 +38,7 @@ class Progress:
 
 @dataclass
 class Flow:
-    """Stands for `pipeline.flow`; remembers what it was asked for."""
+    """Stands for `camreel.flow`; remembers what it was asked for."""
 
     calls: list[dict[str, Any]] = field(default_factory=list)
     loaded: list[Config] = field(default_factory=list)
@@ -79,9 +78,9 @@ class Flow:
 def flow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Flow:
     """The stub in place of the real flow, in an empty folder."""
     stub = Flow()
-    module = types.ModuleType("pipeline.flow")
+    module = types.ModuleType("camreel.flow")
     module.__dict__.update(process=stub.process, load_recognizer=stub.load_recognizer, plan=stub.plan)
-    monkeypatch.setitem(sys.modules, "pipeline.flow", module)
+    monkeypatch.setitem(sys.modules, "camreel.flow", module)
     monkeypatch.chdir(tmp_path)
     return stub
 
@@ -473,9 +472,9 @@ def catalog(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         path: Path = Path("/cache/w.pth")
         url: str = "https://example.org/w.pth"
 
-    module = types.ModuleType("pipeline.models")
+    module = types.ModuleType("camreel.models")
     module.__dict__["catalog"] = lambda: [Card("one"), Card("two", size_mb=None, cached=False)]
-    monkeypatch.setitem(sys.modules, "pipeline.models", module)
+    monkeypatch.setitem(sys.modules, "camreel.models", module)
     yield
 
 
@@ -498,7 +497,7 @@ def test_the_schema_is_json(run: Run) -> None:
 
 @pytest.mark.parametrize(("status", "code"), [("ok", 0), ("warn", 0), ("fail", 1)])
 def test_the_doctor_ends_with_what_it_found(run: Run, monkeypatch: pytest.MonkeyPatch, status: str, code: int) -> None:
-    from pipeline.cli import doctor
+    from camreel.cli import doctor
 
     monkeypatch.setattr(doctor, "examine", lambda: [doctor.Check("thing", status, "found [this]", "do that")])  # type: ignore[arg-type]
     outcome = run("doctor")
@@ -509,15 +508,15 @@ def test_the_doctor_ends_with_what_it_found(run: Run, monkeypatch: pytest.Monkey
 def test_bench_is_wired(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[tuple[Any, ...]] = []
     report = types.SimpleNamespace(to_dict=lambda: {"fps": 60})
-    module = types.ModuleType("pipeline.bench")
+    module = types.ModuleType("camreel.bench")
 
     def bench(clip: str, config: Config, *, against: str | None, frames: int | None) -> Any:
         asked.append((clip, config.model.name, against, frames))
         return report
 
     module.__dict__.update(bench=bench, render=lambda given: f"a report {given is report}")
-    monkeypatch.setitem(sys.modules, "pipeline.bench", module)
-    monkeypatch.setattr("pipeline.bench", module, raising=False)
+    monkeypatch.setitem(sys.modules, "camreel.bench", module)
+    monkeypatch.setattr("camreel.bench", module, raising=False)
     outcome = run(
         *("bench", "c.mp4", "--model", "s3d", "--against", "grad-cam", "--frames", "64", "--json", str(tmp_path / "r.json"))
     )
@@ -541,7 +540,7 @@ def test_help_names_every_exit_code(run: Run) -> None:
 def test_nothing_heavy_is_imported_before_it_is_needed(words: list[str]) -> None:
     program = f"""
 import sys
-from pipeline.cli.app import main
+from camreel.cli.app import main
 try:
     main({words!r})
 except SystemExit as stop:
@@ -554,6 +553,6 @@ assert not heavy, heavy
 
 def test_the_package_is_the_command(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline", "--version"], capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path
+        [sys.executable, "-m", "camreel", "--version"], capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path
     )
     assert done.stdout.startswith("camreel ")

@@ -11,20 +11,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from camreel.annotations import check_truth, find_truth, read_origin, read_truth
+from camreel.cli.app import main
+from camreel.cli.figures import parse_size, plan_videos
+from camreel.errors import ConfigError
+from camreel.sources import open_source
+from camreel.synthetic import SPLITS, Film
+from camreel.synthetic import film as make
 
-from pipeline.cli.app import main
-from pipeline.cli.figures import parse_size, plan_videos
-from pipeline.errors import ConfigError
-from pipeline.figures import SPLITS, Film
-from pipeline.figures import film as make
-from pipeline.sources import open_source
-from pipeline.truth import check_truth, find_truth, read_origin, read_truth
 from tests.test_figures_write import make_film
 
 
 @dataclass
 class World:
-    """Stands for `pipeline.figures.film`; remembers what it was asked for."""
+    """Stands for `camreel.synthetic.film`; remembers what it was asked for."""
 
     calls: list[dict[str, Any]] = field(default_factory=list)
     before: Callable[[int], None] = lambda count: None
@@ -40,7 +40,7 @@ class World:
 def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     """The stub in place of the action world, in an empty folder."""
     stub = World()
-    monkeypatch.setattr("pipeline.figures.film", stub.film)
+    monkeypatch.setattr("camreel.synthetic.film", stub.film)
     monkeypatch.chdir(tmp_path)
     return stub
 
@@ -101,7 +101,7 @@ def test_mixed_takes_every_split_in_turn_and_seeds_count_on():
 
 def test_compressed_videos_are_compressed_unless_told_otherwise(world, run, monkeypatch):
     seen: list[int] = []
-    monkeypatch.setattr("pipeline.figures.write.write_film", lambda path, film, rate, crf: seen.append(crf))
+    monkeypatch.setattr("camreel.synthetic.write.write_film", lambda path, film, rate, crf: seen.append(crf))
     run("a", "--videos", "1", "--split", "compressed", *SHORT)
     run("b", "--videos", "1", "--split", "single", *SHORT)
     run("c", "--videos", "1", "--split", "compressed", "--crf", "30", *SHORT)
@@ -161,7 +161,7 @@ def test_a_folder_that_cannot_be_written_is_an_output_error(world, run):
 
 
 def test_a_folder_without_permission_is_an_output_error(world, run, monkeypatch):
-    monkeypatch.setattr("pipeline.cli.figures.os.access", lambda path, mode: False)
+    monkeypatch.setattr("camreel.cli.figures.os.access", lambda path, mode: False)
     code, err = run("out", "--videos", "1", *SHORT)
     assert code == 5 and "permission denied" in err and not world.calls
 

@@ -15,19 +15,18 @@ from pathlib import Path
 
 import av
 import pytest
+from camreel.cli.app import app
+from camreel.cli.live import live_defaults
+from camreel.cli.terminal import Talk
+from camreel.errors import ConfigError, InputError
+from camreel.records import LINE
 from typer.testing import CliRunner
-
-from pipeline.cli.app import app
-from pipeline.cli.live import live_defaults
-from pipeline.cli.terminal import Talk
-from pipeline.errors import ConfigError, InputError
-from pipeline.schema import LINE
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "pipeline", "live", *arguments]
+    return [sys.executable, "-m", "camreel", "live", *arguments]
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -11,20 +11,20 @@ import cv2
 import numpy as np
 import pytest
 import torch
-
-from pipeline.cli.app import main
-from pipeline.errors import ConfigError, InputError
-from pipeline.figures import ACTIONS, Film
-from pipeline.figures.write import write_film
-from pipeline.flow import localize
-from pipeline.learn.clips import Plan, train_clips
-from pipeline.learn.clips.catalog import Catalog, Example, read_catalog
-from pipeline.learn.clips.head import Head, choose_decay, fit_head, macro_f1, temperature
-from pipeline.learn.clips.pictures import Shelf, Skipped
-from pipeline.learn.clips.splits import SHARE, split
-from pipeline.learn.clips.vectors import Vectors
-from pipeline.learn.clips.verdict import Verdict
-from pipeline.models import checkpoint, load
+from camreel.cli.app import main
+from camreel.errors import ConfigError, InputError
+from camreel.flow import localize
+from camreel.models import checkpoint
+from camreel.models.loading import load
+from camreel.synthetic import ACTIONS, Film
+from camreel.synthetic.write import write_film
+from camreel.train.clips import Plan, train_clips
+from camreel.train.clips.classification_report import ClassificationReport
+from camreel.train.clips.clip_cache import Shelf, Skipped
+from camreel.train.clips.dataset import Catalog, Example, read_catalog
+from camreel.train.clips.embeddings import Vectors
+from camreel.train.clips.linear_probe import Head, choose_decay, fit_head, macro_f1, temperature
+from camreel.train.clips.splits import SHARE, split
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -183,7 +183,7 @@ def test_the_temperature_undoes_what_logits_were_stretched_by():
 def test_the_verdict_counts_and_its_interval_is_over_groups():
     examples = tuple(Example(Path(str(i)), "ab"[i % 2], f"g{i // 4}") for i in range(16))
     scores = np.array([[0.9, 0.1] if i % 2 == 0 or i < 2 else [0.2, 0.8] for i in range(16)], np.float32)
-    verdict = Verdict(("a", "b"), examples, scores)
+    verdict = ClassificationReport(("a", "b"), examples, scores)
     assert verdict.confusion.tolist() == [[8, 0], [1, 7]]
     low, high = verdict.interval(0)
     assert low < verdict.macro_f1 <= high == 1 and verdict.interval(0) == (low, high)
@@ -286,7 +286,8 @@ def test_what_exists_is_kept(folder, taught, tmp_path):
 
 @pytest.mark.parametrize("model", ["mvit_v1_b", "convnext_tiny"])
 def test_a_backbone_without_a_linear_head_is_refused(folder, tmp_path, model, monkeypatch):
-    from pipeline.learn.clips import run
+    from camreel.train.clips import run
+
     from tests.networks import network
 
     monkeypatch.setattr(run, "load", lambda *_: network(model))

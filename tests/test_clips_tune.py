@@ -14,22 +14,23 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+from camreel.cli.app import main
+from camreel.errors import ConfigError, ModelError
+from camreel.evaluate import lesson_page
+from camreel.models import checkpoint
+from camreel.models.loading import load
+from camreel.models.torch_recognizer import TorchRecognizer
+from camreel.train.augment import vary
+from camreel.train.clips import Example, Plan, TrainingResult, Tuning, ClassificationReport, train_clips
+from camreel.train.clips.batch_sampler import BATCH, Draws, part
+from camreel.train.clips.embeddings import normalised, pooled
+from camreel.train.clips.fine_tune import EPOCHS, TrainingHistory, EarlyStopping, tune
+from camreel.train.clips.fine_tuner import Tuner, learning_parameters
+from camreel.train.clips.linear_probe import Head
+from camreel.train.clips.task import balance
+from camreel.train.film_loop import BAD_STEPS
+from camreel.train.state_file import state_path
 
-from pipeline.cli.app import main
-from pipeline.errors import ConfigError, ModelError
-from pipeline.evaluate import lesson_page
-from pipeline.learn.augment import vary
-from pipeline.learn.clips import Example, Plan, Taught, Tuning, Verdict, train_clips
-from pipeline.learn.clips.draws import BATCH, Draws, part
-from pipeline.learn.clips.head import Head
-from pipeline.learn.clips.run import balance
-from pipeline.learn.clips.tune import EPOCHS, Course, Limits, tune
-from pipeline.learn.clips.tuner import Tuner, learning_parameters
-from pipeline.learn.clips.vectors import normalised, pooled
-from pipeline.learn.loop import BAD_STEPS
-from pipeline.learn.state import state_path
-from pipeline.models import checkpoint, load
-from pipeline.models.split import SplitNetwork
 from tests.networks import network
 from tests.test_clips import folder as folder
 
@@ -61,7 +62,7 @@ def drawn(shelf: Pictures, seed: int = 0, mirror: bool = True) -> Draws:
 
 
 def test_an_epoch_shows_every_clip_once_in_batches_of_about_one_shape(monkeypatch):
-    monkeypatch.setattr("pipeline.learn.clips.draws.vary", lambda pictures, size, rng, mirror: pictures[:, :2, :2])
+    monkeypatch.setattr("camreel.train.clips.batch_sampler.vary", lambda pictures, size, rng, mirror: pictures[:, :2, :2])
     shelf = Pictures([8] * 20, [(12, 12), (12, 24)] * 10)
     draws = drawn(shelf)
     assert draws.per_epoch == math.ceil(20 / BATCH)
@@ -102,8 +103,8 @@ def test_classes_count_the_same_whatever_the_clips():
 # --- the network ---
 
 
-def tuner_of(freeze: str = "half", net: SplitNetwork | None = None) -> tuple[SplitNetwork, Tuner]:
-    net = net or cast(SplitNetwork, load("figures"))
+def tuner_of(freeze: str = "half", net: TorchRecognizer | None = None) -> tuple[TorchRecognizer, Tuner]:
+    net = net or cast(TorchRecognizer, load("figures"))
     net.to("cpu")
     assert net.linear is not None
     width = net.linear.weight.shape[1]
@@ -119,7 +120,7 @@ LABELS = np.array([0, 1])
     ("freeze", "first"), [("all", "classifier.weight"), ("half", "blocks.3.spatial.0.weight"), ("none", "stem.0.0.weight")]
 )
 def test_what_learns(freeze, first):
-    net = cast(SplitNetwork, load("figures")).net
+    net = cast(TorchRecognizer, load("figures")).net
     learning = learning_parameters(net, "classifier", freeze)
     assert next(iter(learning)) == first and "classifier.bias" in learning
 
@@ -181,7 +182,7 @@ def test_what_is_put_aside_goes_on_as_if_nothing_had_happened():
 # --- the course ---
 
 
-def verdict(macro: float, loss: float = 0.5) -> Verdict:
+def verdict(macro: float, loss: float = 0.5) -> ClassificationReport:
     """One with a given share of right answers, surer for a lower loss."""
     right = round(macro * 20)
     scores = np.full((20, 2), 0.0, np.float32)
@@ -189,7 +190,7 @@ def verdict(macro: float, loss: float = 0.5) -> Verdict:
     for i in range(20):
         scores[i, i % 2 if i < right else 1 - i % 2] = sure
         scores[i] += (1 - scores[i].sum()) * (scores[i] == 0)
-    return Verdict(("a", "b"), tuple(example(i) for i in range(20)), scores)
+    return ClassificationReport(("a", "b"), tuple(example(i) for i in range(20)), scores)
 
 
 class Student:
@@ -206,12 +207,12 @@ class Student:
 
 
 def go(
-    student: Student, exams: list[float], limits: Limits, notify: Any = lambda _: None, saved: list[int] | None = None
-) -> tuple[Course, list[float], list[int]]:
+    student: Student, exams: list[float], limits: EarlyStopping, notify: Any = lambda _: None, saved: list[int] | None = None
+) -> tuple[TrainingHistory, list[float], list[int]]:
     """Runs a course with five steps an epoch and these results; what was kept, and when the state was saved."""
     kept: list[float] = []
     saved = [] if saved is None else saved
-    course = Course()
+    course = TrainingHistory()
     course.add(0.0, 0.0, math.nan, verdict(exams[0]))
     results = iter(exams[1:])
     draws = SimpleNamespace(per_epoch=5, draw=lambda step: (None, None))
@@ -224,13 +225,13 @@ def go(
 
 
 def test_it_ends_when_nothing_gets_better_and_only_better_networks_are_kept():
-    course, kept, saved = go(Student(), [0.5, 0.6, 0.8, 0.7, 0.75, 0.8, 0.9], Limits(1e9, 3))
+    course, kept, saved = go(Student(), [0.5, 0.6, 0.8, 0.7, 0.75, 0.8, 0.9], EarlyStopping(1e9, 3))
     assert [entry["epoch"] for entry in course.history] == [0, 1, 2, 3, 4, 5] and course.best == 2
     assert kept == [pytest.approx(x, abs=0.01) for x in (0.6, 0.8)] and saved[-1] == 25
 
 
 def test_among_equals_the_one_with_less_loss_is_the_best():
-    course = Course()
+    course = TrainingHistory()
     for epoch, loss in enumerate((0.5, 0.3, 0.4)):
         course.add(epoch, 0.0, 0.1, verdict(0.8, loss))
     assert course.best == 1
@@ -238,14 +239,14 @@ def test_among_equals_the_one_with_less_loss_is_the_best():
 
 def test_all_epochs_are_the_most_and_the_rate_has_fallen_by_then():
     student = Student()
-    course, _, _ = go(student, [i / 40 for i in range(EPOCHS + 2)], Limits(1e9, 99))
+    course, _, _ = go(student, [i / 40 for i in range(EPOCHS + 2)], EarlyStopping(1e9, 99))
     assert course.history[-1]["epoch"] == EPOCHS and student.step == 5 * EPOCHS
     assert student.shares == sorted(student.shares) and 0.98 < student.shares[-1] < 1
 
 
 def test_when_the_time_is_up_the_rest_of_the_epoch_is_left_out_and_the_rate_has_fallen():
     student = Student()
-    course, _, saved = go(student, [0.5, 0.6, 0.7], Limits(7.0, 99))
+    course, _, saved = go(student, [0.5, 0.6, 0.7], EarlyStopping(7.0, 99))
     assert [entry["epoch"] for entry in course.history] == [0, 1, 1.4] and saved[-1] == 7
     assert student.shares[-1] == pytest.approx(6 / 7)
 
@@ -253,12 +254,12 @@ def test_when_the_time_is_up_the_rest_of_the_epoch_is_left_out_and_the_rate_has_
 def test_a_training_that_diverges_says_so_and_keeps_what_was_good():
     student = Student(dict.fromkeys(range(6, 99), math.nan))
     with pytest.raises(ModelError, match="diverged"):
-        go(student, [0.5, 0.9, 0.9], Limits(1e9, 9))
+        go(student, [0.5, 0.9, 0.9], EarlyStopping(1e9, 9))
     assert student.step == 5 + BAD_STEPS + 1
 
 
 def test_single_bad_steps_are_left_out():
-    course, _, _ = go(Student({3: math.nan}), [0.5, 0.6, 0.5], Limits(10.0, 1))
+    course, _, _ = go(Student({3: math.nan}), [0.5, 0.6, 0.5], EarlyStopping(10.0, 1))
     assert course.history[1]["loss"] == 0.7
 
 
@@ -271,7 +272,7 @@ def test_an_interrupt_saves_what_is_needed_to_go_on():
 
     student = Student()
     with pytest.raises(KeyboardInterrupt):
-        go(student, [0.5, 0.6, 0.7], Limits(1e9, 9), stop, saved)
+        go(student, [0.5, 0.6, 0.7], EarlyStopping(1e9, 9), stop, saved)
     assert student.step == 8 and saved == [8]
 
 
@@ -279,10 +280,10 @@ def test_an_interrupt_saves_what_is_needed_to_go_on():
 
 
 @pytest.fixture(scope="module")
-def tuned(folder, tmp_path_factory) -> tuple[Taught, Path]:
+def tuned(folder, tmp_path_factory) -> tuple[TrainingResult, Path]:
     output = tmp_path_factory.mktemp("tuned") / "mine.safetensors"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline.learn.clips.tune.EPOCHS", 2)
+        patch.setattr("camreel.train.clips.fine_tune.EPOCHS", 2)
         return train_clips(folder, output), output
 
 
@@ -297,7 +298,7 @@ def test_the_checkpoint_is_the_best_epoch_and_says_what_it_measured(tuned, folde
 
 
 def test_a_run_that_is_interrupted_and_gone_on_with_makes_the_same_network(tuned, folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.learn.clips.tune.EPOCHS", 2)
+    monkeypatch.setattr("camreel.train.clips.fine_tune.EPOCHS", 2)
     output = tmp_path / "again.safetensors"
 
     def stop(progress: Any) -> None:
@@ -322,7 +323,7 @@ def test_a_run_that_is_interrupted_and_gone_on_with_makes_the_same_network(tuned
 def test_the_page_shows_how_it_went_and_needs_nothing_else(tuned):
     taught, _ = tuned
     wrong = np.eye(2, dtype=np.float32)[1 - taught.verdict.truth]
-    all_wrong = dataclasses.replace(taught, verdict=Verdict(("along", "up"), taught.verdict.examples, wrong))
+    all_wrong = dataclasses.replace(taught, verdict=ClassificationReport(("along", "up"), taught.verdict.examples, wrong))
     page = lesson_page(all_wrong, ["camreel", "train", "<x>"], "1")
     assert "macro-F1 0.000" in page and "taken for up 1.00" in page and "&lt;x&gt;" in page
     assert page.count("data:image/jpeg;base64,") == 2 * len(taught.verdict.examples)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from camreel.config.resolution import Resolved, Setting, render, resolve
+from camreel.config.schema import Config, leaves
+from camreel.errors import ConfigError
+from camreel.options import parse_time
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-
-from pipeline.config import Config, leaves, parse_time
-from pipeline.errors import ConfigError
-from pipeline.layers import Resolved, Setting, render, resolve
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from camreel.stages.foreground import foreground
+from camreel.stages.foreground.residual_motion import MOST
+from camreel.stages.localize import BoxRule, Localizer
+from camreel.structures import FrameActivation
 
-from pipeline.delimit import delimit
-from pipeline.delimit.motion import MOST
-from pipeline.locate import Rules, locate
-from pipeline.structures import FrameActivation
 from tests.make import activation, frames, picture
 
 WIDTH, HEIGHT = 200, 120
@@ -36,7 +36,7 @@ def blob(x: int, y: int, value: float = 5.0) -> np.ndarray:
 
 
 def test_what_moves_is_in_the_extent_and_the_wall_is_not():
-    *_, last = delimit(scenes(12, [(100, 40)], np.zeros((1, 60, 100))))
+    *_, last = foreground(scenes(12, [(100, 40)], np.zeros((1, 60, 100))))
     assert last.extent is not None and last.extent.shape == (60, 100) and 0.9 < last.extent.max() <= 1
     inside = last.extent[22:42, 51:62]
     outside = np.concatenate([last.extent[:, :40].ravel(), last.extent[:, 75:].ravel()])
@@ -46,7 +46,7 @@ def test_what_moves_is_in_the_extent_and_the_wall_is_not():
 
 def test_evidence_against_a_class_says_that_somebody_is_there_too():
     for value in (5.0, -5.0):
-        (only,) = delimit(scenes(1, [], blob(30, 30, value)[None]))
+        (only,) = foreground(scenes(1, [], blob(30, 30, value)[None]))
         y, x = np.unravel_index(only.extent.argmax(), only.extent.shape)
         assert abs(x - 30) < 8 and abs(y - 30) < 8
 
@@ -55,9 +55,9 @@ def test_where_nothing_moves_and_nothing_is_evidence_there_is_no_extent():
     still = scenes(1, [], np.zeros((2, 60, 100)))[0]
     later = [dataclasses.replace(still, frame=frame) for frame in frames([0.0, 0.1, 0.2], width=WIDTH, height=HEIGHT)]
     later = [dataclasses.replace(one, frame=dataclasses.replace(one.frame, picture=still.frame.picture)) for one in later]
-    assert all(one.extent.max() == 0 for one in delimit(later))
+    assert all(one.extent.max() == 0 for one in foreground(later))
     empty = activation(still.frame, np.zeros((0, 60, 100)), [])
-    (only,) = delimit([empty])
+    (only,) = foreground([empty])
     assert only.extent.shape == (60, 100) and only.extent.max() == 0
 
 
@@ -70,7 +70,7 @@ def test_it_takes_what_comes_and_keeps_few_frames():
             taken += 1
             yield one
 
-    stage = delimit(source())
+    stage = foreground(source())
     for i in range(2 * MOST):
         next(stage)
         assert taken == i + 1
@@ -78,8 +78,8 @@ def test_it_takes_what_comes_and_keeps_few_frames():
 
 def test_a_box_holds_the_whole_of_who_acts_and_not_who_moves_elsewhere():
     hand = blob(int((20 + 11) / 2) + 4, 22)  # at the top of the left block
-    items = delimit(scenes(12, [(20, 40), (150, 40)], hand[None]))
-    *_, last = locate(items, ["wave"], True, Rules(threshold=0.4))
+    items = foreground(scenes(12, [(20, 40), (150, 40)], hand[None]))
+    *_, last = Localizer(items, ["wave"], True, BoxRule(threshold=0.4))
     (action,) = last.actions
     left, top, right, bottom = action.boxes[0].xyxy
     assert right < 70  # only the left one
@@ -92,7 +92,7 @@ def test_the_peak_is_exact_where_the_saliency_is_full():
     cam = np.full((60, 100), 50.0, np.float32)
     cam[7, 90] = 51.0
     one = scenes(1, [], cam[None])[0]
-    *_, last = locate([one] * 2, ["a"], True, Rules())
+    *_, last = Localizer([one] * 2, ["a"], True, BoxRule())
     x, y = last.actions[0].peak
     assert (x, y) == (90 * 2 + 0.5, 7 * 2 + 0.5)
 
@@ -100,7 +100,7 @@ def test_the_peak_is_exact_where_the_saliency_is_full():
 def test_the_peak_is_on_who_acts_where_the_evidence_reaches_beyond():
     y, x = np.mgrid[:60, :100]
     beside = 5 * np.exp(-((x - 26) ** 2 + (y - 30) ** 2) / 50).astype(np.float32)  # the block ends at cell 23
-    *_, last = locate(delimit(scenes(12, [(20, 40)], beside[None])), ["wave"], True, Rules())
+    *_, last = Localizer(foreground(scenes(12, [(20, 40)], beside[None])), ["wave"], True, BoxRule())
     (action,) = last.actions
     assert action.saliency is not None and action.saliency[30, 26] == action.saliency.max()
     left, top = action.peak
@@ -109,7 +109,7 @@ def test_the_peak_is_on_who_acts_where_the_evidence_reaches_beyond():
 
 def test_what_moves_without_evidence_is_in_no_box():
     hand = blob(19, 22)
-    items = list(delimit(scenes(12, [(20, 40), (60, 40)], hand[None])))
-    *_, last = locate(items, ["wave"], True, Rules(threshold=0.05))
+    items = list(foreground(scenes(12, [(20, 40), (60, 40)], hand[None])))
+    *_, last = Localizer(items, ["wave"], True, BoxRule(threshold=0.05))
     centres = [(box.xyxy[0] + box.xyxy[2]) / 2 for box in last.actions[0].boxes]
     assert centres and all(centre < 60 for centre in centres)

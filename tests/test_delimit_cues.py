@@ -7,12 +7,14 @@ import dataclasses
 import cv2
 import numpy as np
 import pytest
+from camreel.imageops.camera_motion import ResidualMotion, camera_motion, warp_affine
+from camreel.imageops.optical_flow import OpticalFlow, flow_luma
+from camreel.imageops.resize import shrink_plane
+from camreel.stages.foreground import COLOR_BINS, MAX_LOG_RATIO, ColorModel, color_bins, log_ratio
+from camreel.stages.foreground.color_model import BLUR
+from camreel.stages.foreground.residual_motion import MOST
+from camreel.structures import F32, Frame, Picture
 
-from pipeline.delimit.colours import BINS, BLUR, CLEAREST, Colours, binned, ratio
-from pipeline.delimit.motion import MOST, Motion, camera_motion, warp
-from pipeline.optical_flow import OpticalFlow, small_luma
-from pipeline.shrink import shrink_plane
-from pipeline.structures import F32, Frame, Picture
 from tests.make import frames
 
 WIDTH, HEIGHT = 320, 180
@@ -37,12 +39,12 @@ def filmed(left: int, top: int, block: tuple[int, int] | None = None) -> Picture
 
 
 def seen(pictures: list[Picture], rate: float = 30.0) -> list[F32 | None]:
-    motion = Motion()
+    motion = ResidualMotion()
     times = [i / rate for i in range(len(pictures))]
     return [told(motion, dataclasses.replace(f, picture=p)) for f, p in zip(frames(times), pictures, strict=True)]
 
 
-def told(motion: Motion, frame: Frame, cells: tuple[int, int] = CELLS) -> F32 | None:
+def told(motion: ResidualMotion, frame: Frame, cells: tuple[int, int] = CELLS) -> F32 | None:
     return motion(frame, shrink_plane(frame.picture.y, *cells).astype(np.float32))
 
 
@@ -76,17 +78,17 @@ def test_a_slow_camera_still_has_a_frame_to_compare_with():
 
 
 def test_flow_that_is_known_is_not_computed_again():
-    own, given, flow, last = Motion(), Motion(), OpticalFlow(), None
+    own, given, flow, last = ResidualMotion(), ResidualMotion(), OpticalFlow(), None
     for i, frame in enumerate(frames([i / 30 for i in range(5)])):
         frame = dataclasses.replace(frame, picture=filmed(40 + 2 * i, 40, (100, 60)))
-        luma, cells = small_luma(frame.picture), shrink_plane(frame.picture.y, *CELLS).astype(np.float32)
+        luma, cells = flow_luma(frame.picture), shrink_plane(frame.picture.y, *CELLS).astype(np.float32)
         known = None if last is None else flow(luma, last)
         np.testing.assert_array_equal(told(own, frame), given(frame, cells, known))
         last = luma
 
 
 def test_few_frames_are_kept():
-    motion = Motion()
+    motion = ResidualMotion()
     for frame in frames([i / 1000 for i in range(3 * MOST)], width=WIDTH, height=HEIGHT):
         told(motion, dataclasses.replace(frame, picture=filmed(40, 40)))
     assert len(motion._past) == MOST
@@ -129,7 +131,7 @@ def test_a_flat_picture_has_no_motion():
 
 def test_warping_reads_where_things_were_and_knows_what_is_outside():
     cells = np.arange(12, dtype=np.float32).reshape(3, 4)
-    moved, inside = warp(cells, np.array([[1, 0, 1], [0, 1, 0]], np.float32))
+    moved, inside = warp_affine(cells, np.array([[1, 0, 1], [0, 1, 0]], np.float32))
     np.testing.assert_array_equal(moved[:, :3], cells[:, 1:])
     assert inside[:, :3].all() and not inside[:, 3].any()
 
@@ -146,7 +148,7 @@ def dressed(shirt: int, trousers: int) -> Picture:
 
 
 def test_trousers_that_hold_still_are_found_by_having_moved_and_the_wall_is_not():
-    picture, colours = dressed(180, 180), Colours()
+    picture, colours = dressed(180, 180), ColorModel()
     up, all_of_it = np.full((45, 80), -1.4, np.float32), np.full((45, 80), -1.4, np.float32)
     all_of_it[8:42, 28:42] = 2.0  # what moves spills onto the wall beside
     up[8:24, 28:42] = 2.0
@@ -162,7 +164,7 @@ def test_trousers_that_hold_still_are_found_by_having_moved_and_the_wall_is_not(
 def test_where_all_is_of_one_colour_the_prior_stays():
     picture = Picture(np.full((90, 160), 77, np.uint8), *[np.full((45, 80), 128, np.uint8)] * 2)
     prior = np.random.default_rng(0).normal(size=(45, 80)).astype(np.float32)
-    np.testing.assert_allclose(Colours()(picture, 0.0, prior), 1 / (1 + np.exp(-prior)), atol=1e-5)
+    np.testing.assert_allclose(ColorModel()(picture, 0.0, prior), 1 / (1 + np.exp(-prior)), atol=1e-5)
 
 
 def test_what_was_seen_fades_and_is_forgotten_at_once_on_demand():
@@ -171,14 +173,14 @@ def test_what_was_seen_fades_and_is_forgotten_at_once_on_demand():
     likely[10:40, 30:40] = 2.0
 
     def after(seconds: float, forget: bool = False) -> float:
-        colours = Colours()
+        colours = ColorModel()
         for i in range(30):
             colours(picture, i / 30, likely)
         if forget:
             colours.forget()
         return float(colours(picture, 1 + seconds, even)[12:38, 32:38].mean())
 
-    fresh = Colours()(picture, 0.0, even)[12:38, 32:38].mean()
+    fresh = ColorModel()(picture, 0.0, even)[12:38, 32:38].mean()
     assert after(0.1) > after(5.0) > 0
     assert after(0.1, forget=True) == pytest.approx(fresh, abs=1e-6)
     assert after(60.0) == pytest.approx(fresh, abs=1e-3)
@@ -186,11 +188,11 @@ def test_what_was_seen_fades_and_is_forgotten_at_once_on_demand():
 
 def test_the_ratio_is_bounded_and_symmetric():
     rng = np.random.default_rng(1)
-    counts = rng.random((2, BINS**3)) * (rng.random((2, BINS**3)) < 0.01)
-    found = ratio(counts)
-    assert found.shape == (BINS**3,) and np.abs(found).max() <= CLEAREST
-    np.testing.assert_allclose(ratio(counts[::-1]), -found, atol=1e-6)
-    assert not ratio(np.zeros((2, BINS**3))).any()
+    counts = rng.random((2, COLOR_BINS**3)) * (rng.random((2, COLOR_BINS**3)) < 0.01)
+    found = log_ratio(counts)
+    assert found.shape == (COLOR_BINS**3,) and np.abs(found).max() <= MAX_LOG_RATIO
+    np.testing.assert_allclose(log_ratio(counts[::-1]), -found, atol=1e-6)
+    assert not log_ratio(np.zeros((2, COLOR_BINS**3))).any()
 
 
 def test_the_blur_keeps_counts():
@@ -201,19 +203,19 @@ def test_the_blur_keeps_counts():
 def test_every_colour_has_a_bin():
     extremes = np.array([[0, 255], [63, 64], [191, 192], [128, 127]], np.uint8)
     picture = Picture(np.kron(extremes, np.ones((8, 8), np.uint8)), *[np.kron(extremes, np.ones((4, 4), np.uint8))] * 2)
-    bins = binned(picture, (2, 4))
-    assert bins.min() >= 0 and bins.max() < BINS**3 and len(set(bins.tolist())) > 4
+    bins = color_bins(picture, (2, 4))
+    assert bins.min() >= 0 and bins.max() < COLOR_BINS**3 and len(set(bins.tolist())) > 4
 
 
 def test_frames_without_end_take_no_more_memory():
-    colours = Colours()
+    colours = ColorModel()
     for i in range(50):
         colours(dressed(180, 60), i / 30, np.zeros((45, 80), np.float32))
     assert colours._counts.sum() == pytest.approx(45 * 80 / (1 - np.exp(-1 / 30 / 0.7)), rel=0.2)
 
 
 def test_a_frame_is_a_frame_of_any_size():
-    motion = Motion()
+    motion = ResidualMotion()
     for number, (width, height) in enumerate([(320, 180), (180, 320), (40, 30)]):
         picture = Picture(np.zeros((height, width), np.uint8), *[np.zeros((height // 2, width // 2), np.uint8)] * 2)
         (frame,) = frames([number / 30.0])

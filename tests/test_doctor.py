@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from pipeline.cli import doctor
-from pipeline.cli.doctor import Check, examine
+from camreel.cli import doctor
+from camreel.cli.doctor import Check, examine
 
 HEAVY = ("torch", "torchvision", "cv2", "av")
 OWNERS = {"torch": "torch", "torchvision": "torchvision", "cv2": "opencv", "av": "av"}

@@ -12,28 +12,29 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from camreel.annotations import Truth
+from camreel.cli.app import main
+from camreel.config.schema import Config
+from camreel.errors import ConfigError, InputError, ModelError
+from camreel.evaluate import calibrate, calibrate_scores, evaluate, fold_calibration, page, render
+from camreel.evaluate.baselines import BASELINES, centre_gaussian, centre_point, motion_peak, own_motion, random_map
+from camreel.evaluate.collector import Network, Observation, Scores
+from camreel.evaluate.datasets import figures as data
+from camreel.evaluate.eval_video import Case
+from camreel.evaluate.localization_scores import Places, Spot, Tally, targets
+from camreel.evaluate.run import _cut
+from camreel.evaluate.runner import Survey
+from camreel.evaluate.summary import summarize
+from camreel.evaluate.thresholds import BOX_CANDIDATES, SCORE_CANDIDATES, choose_box, choose_score
+from camreel.metrics.frames import false_signal, macro_f1
+from camreel.models import checkpoint
+from camreel.models.loading import load
+from camreel.reports import examples, table
+from camreel.stages.localize import find_boxes
+from camreel.structures import Action, Frame, Grid, Localization, Picture, Segment
+from camreel.synthetic import ACTIONS, SPLITS, Film, film
+from camreel.synthetic.write import write_film, write_pair
 
-from pipeline.cli.app import main
-from pipeline.config import Config
-from pipeline.errors import ConfigError, InputError, ModelError
-from pipeline.evaluate import calibrate, calibrate_scores, evaluate, fold_calibration, page, render
-from pipeline.evaluate.baselines import BASELINES, centre_gaussian, centre_point, motion_peak, own_motion, random_map
-from pipeline.evaluate.case import Case
-from pipeline.evaluate.data import figures as data
-from pipeline.evaluate.metrics.frames import false_signal, macro_f1
-from pipeline.evaluate.observe import Network, Observation, Scores
-from pipeline.evaluate.report import exhibits, table
-from pipeline.evaluate.run import _cut
-from pipeline.evaluate.summary import summarize
-from pipeline.evaluate.survey import Survey
-from pipeline.evaluate.tally import Places, Spot, Tally, targets
-from pipeline.evaluate.thresholds import BOX_CANDIDATES, SCORE_CANDIDATES, choose_box, choose_score
-from pipeline.figures import ACTIONS, SPLITS, Film, film
-from pipeline.figures.write import write_film, write_pair
-from pipeline.locate import find_boxes
-from pipeline.models import checkpoint, load
-from pipeline.structures import Action, Frame, Grid, Localization, Picture, Segment
-from pipeline.truth import Truth
 from tests.make import MILLI, TinyRecognizer, activation, frames, picture, textured
 
 SIZE = (96, 64)
@@ -225,7 +226,7 @@ class Oracle:
             yield Localization(Frame(i, i, time, MILLI, still), tuple(actions), ended)
 
     def _segments(self, told, true):
-        from pipeline.evaluate.metrics.segments import spans
+        from camreel.metrics.segments import spans
 
         return tuple(
             Segment(c, told.classes[c], *span, 0.9) for c in range(true.shape[1]) for span in spans(told.times, true[:, c])
@@ -236,7 +237,7 @@ def test_an_oracle_gets_full_marks(tmp_path, monkeypatch):
     made = {f"pair-{seed}.mp4": film(seed, split="pair", size=(160, 96), frames=75, rate=30.0) for seed in (1, 2)}
     for name, each in made.items():
         write_film(tmp_path / name, each, 30.0, 23)
-    monkeypatch.setattr("pipeline.evaluate.observe.localize", Oracle(made))
+    monkeypatch.setattr("camreel.evaluate.collector.localize", Oracle(made))
     cases = [Case(name, "pair", i, 2.5, partial(lambda n, _: (tmp_path / n, made[n].truth), name)) for i, name in enumerate(made)]
     seen = Survey(None, 5.0).run(cases, {"model": Network(seer(), SEER)}, {"model": (0.5,), "centre point": (0.5,)})
     found = summarize(seen["model"], 0.5)
@@ -413,16 +414,16 @@ def test_the_page_needs_nothing_else_and_shows_best_and_worst(outcome):
     assert html.count("data:image/jpeg;base64,") == html.count("<svg") == 4
     assert "prefers-color-scheme: dark" in html and "camreel 1.2.3" in html
     strip = cv2.imdecode(np.frombuffer(report.exhibits[0].strip, np.uint8), cv2.IMREAD_COLOR)
-    assert strip.shape[1] > 3 * exhibits.WIDTH
+    assert strip.shape[1] > 3 * examples.WIDTH
 
 
 def test_the_drawn_frame_shows_the_truth_in_green_where_it_is():
     box = [[[20, 40, 100, 120]]]
     told = truth([[0]], box, np.zeros((1, 160, 320), np.uint8), size=(320, 160))
     said = Localization(frames([0.0], width=320, height=160)[0], ())
-    tile = exhibits.draw(told, [0, 1], said)
+    tile = examples.draw(told, [0, 1], said)
     assert tile.shape == (160, 320, 3)
-    green = (tile == exhibits.GREEN).all(axis=2)
+    green = (tile == examples.GREEN).all(axis=2)
     rows, columns = np.nonzero(green)
     assert (columns.min(), rows.min(), columns.max(), rows.max()) == (20, 40, 99, 119)
 
@@ -432,9 +433,9 @@ def test_the_map_of_a_class_is_drawn_whatever_the_network_calls_it():
     grid = Grid((9.5, 9.5), (20.0, 20.0))
     acts = [Action(c, "strolling", 0.9, 2.0, np.ones((8, 16), np.float32), 1.0, grid, None, ()) for c in (4, 7)]
     frame = frames([0.0], width=320, height=160)[0]
-    blank = exhibits.draw(told, [7, 2], Localization(frame, ()))
-    assert np.array_equal(exhibits.draw(told, [7, 2], Localization(frame, (acts[0],))), blank)
-    assert not np.array_equal(exhibits.draw(told, [7, 2], Localization(frame, (acts[1],))), blank)
+    blank = examples.draw(told, [7, 2], Localization(frame, ()))
+    assert np.array_equal(examples.draw(told, [7, 2], Localization(frame, (acts[0],))), blank)
+    assert not np.array_equal(examples.draw(told, [7, 2], Localization(frame, (acts[1],))), blank)
 
 
 def test_seeds_of_several_splits_are_told_at_once():
@@ -533,7 +534,7 @@ def test_ctrl_c_leaves_nothing(folder, small_world, tmp_path, monkeypatch, capsy
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipeline.evaluate.observe.localize", interrupted)
+    monkeypatch.setattr("camreel.evaluate.collector.localize", interrupted)
     code, out, err = run(capsys, "evaluate", str(folder), *FACTORY, "-o", str(tmp_path / "r.html"))
     assert code == 130
     assert "nothing is written" in err and not out

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from pipeline.evaluate.metrics.segments import OVERLAPS, Span, detection_precision, overlap, temporal_map
-from pipeline.structures import Segment
+from camreel.metrics.segments import OVERLAPS, Span, detection_precision, overlap, temporal_map
+from camreel.structures import Segment
 
 CLASSES, VIDEOS = 3, 5
 

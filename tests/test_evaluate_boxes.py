@@ -7,19 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from camreel.annotations import NONE, Truth
+from camreel.cli.app import main
+from camreel.config.schema import Config
+from camreel.errors import ConfigError, InputError
+from camreel.evaluate import evaluate
+from camreel.evaluate.collector import Observation
+from camreel.evaluate.datasets import boxes as data
+from camreel.evaluate.eval_video import Marks
+from camreel.evaluate.localization_scores import Spot, Tally, targets
+from camreel.evaluate.summary import summarize
+from camreel.synthetic import film
+from camreel.synthetic.write import write_film
 
-from pipeline.cli.app import main
-from pipeline.config import Config
-from pipeline.errors import ConfigError, InputError
-from pipeline.evaluate import evaluate
-from pipeline.evaluate.case import Marks
-from pipeline.evaluate.data import boxes as data
-from pipeline.evaluate.observe import Observation
-from pipeline.evaluate.summary import summarize
-from pipeline.evaluate.tally import Spot, Tally, targets
-from pipeline.figures import film
-from pipeline.figures.write import write_film
-from pipeline.truth import NONE, Truth
 from tests.make import TinyRecognizer
 
 FRAMES, WIDTH, HEIGHT = 12, 100, 60

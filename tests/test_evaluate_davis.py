@@ -7,18 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from camreel.annotations import NONE
+from camreel.cli.app import main
+from camreel.config.schema import Config
+from camreel.errors import ConfigError, InputError
+from camreel.evaluate import evaluate, page, render
+from camreel.evaluate.collector import Network, whole
+from camreel.evaluate.datasets import DATA, davis
+from camreel.evaluate.runner import Survey
+from camreel.synthetic import film
+from camreel.synthetic.write import write_film
 from torchvision.models import MobileNet_V2_Weights
 
-from pipeline.cli.app import main
-from pipeline.config import Config
-from pipeline.errors import ConfigError, InputError
-from pipeline.evaluate import evaluate, page, render
-from pipeline.evaluate.data import DATA, davis
-from pipeline.evaluate.observe import Network, whole
-from pipeline.evaluate.survey import Survey
-from pipeline.figures import film
-from pipeline.figures.write import write_film
-from pipeline.truth import NONE
 from tests.make import TinyRecognizer
 
 NAMES = MobileNet_V2_Weights.IMAGENET1K_V1.meta["categories"]

@@ -11,22 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from camreel.config.schema import Config
+from camreel.evaluate.collector import Network
+from camreel.evaluate.eval_video import Case
+from camreel.evaluate.faithfulness import Budget, Removals, Trial
+from camreel.evaluate.faithfulness.excerpts import Excerpts
+from camreel.evaluate.faithfulness.perturbations import STEPS, area, blurred, fading, ranked, stilled, stops
+from camreel.evaluate.runner import CHANCE, Survey
+from camreel.evaluate.summary import summarize
+from camreel.interfaces import Features, Geometry, LinearHead
+from camreel.run_plan import make_plan
+from camreel.structures import F32, U8, Action, Frame, Grid, Localization, VideoInfo
+from camreel.synthetic import ACTIONS, film
+from camreel.synthetic.write import write_film
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.config import Config
-from pipeline.evaluate.case import Case
-from pipeline.evaluate.faithful import Budget, Removals, Trial
-from pipeline.evaluate.faithful.excerpt import Excerpts
-from pipeline.evaluate.faithful.remove import STEPS, area, blurred, fading, ranked, stilled, stops
-from pipeline.evaluate.observe import Network
-from pipeline.evaluate.summary import summarize
-from pipeline.evaluate.survey import CHANCE, Survey
-from pipeline.figures import ACTIONS, film
-from pipeline.figures.write import write_film
-from pipeline.models import Features, Geometry, LinearHead
-from pipeline.settings import settle
-from pipeline.structures import F32, U8, Action, Frame, Grid, Localization, VideoInfo
 from tests.make import MILLI, TinyRecognizer, picture
 
 SAMPLES, HEIGHT, WIDTH = 4, 24, 40
@@ -96,7 +96,7 @@ def said(index: int, shown: U8, cells: F32 | None, logit: float = 0.0, samples: 
 
 
 def tried(network: TinyRecognizer, pictures: U8, maps: Sequence[F32 | None], seed: int = 0) -> tuple[Removals, Removals]:
-    trial = Trial(network, settle(INFO, network, PLAIN), [0], seed)
+    trial = Trial(network, make_plan(INFO, network, PLAIN), [0], seed)
     for i, (shown, cells) in enumerate(zip(pictures, maps, strict=True)):
         trial.take(said(i, shown, cells))
     return trial.finish(Budget(), "split")
@@ -243,7 +243,7 @@ def test_a_network_that_sees_single_pictures_has_no_figure_in_time():
 
 def test_there_is_no_evidence_on_padding():
     network = TinyRecognizer(fixed_size=True, size=24, clip_len=8)
-    trial = Trial(network, settle(INFO, network, PLAIN), [0], 0)
+    trial = Trial(network, make_plan(INFO, network, PLAIN), [0], 0)
     pixels = trial._on_input(np.full((6, 10), 2, np.float32))
     assert pixels.shape == (24, 24)
     assert (pixels[5:19] == 2).all() and not pixels[:5].any() and not pixels[19:].any()
@@ -259,7 +259,7 @@ def test_the_budget_pays_for_the_first_of_every_split_and_for_a_quarter_of_what_
 
 def test_the_budget_is_charged_what_the_network_sees():
     network, budget = Looker(), Budget()
-    trial = Trial(network, settle(INFO, network, PLAIN), [0], 0)
+    trial = Trial(network, make_plan(INFO, network, PLAIN), [0], 0)
     for i, shown in enumerate(lit(always())):
         trial.take(said(i, shown, place()))
     network.seen.clear()

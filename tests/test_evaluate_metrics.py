@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from pipeline.evaluate.metrics.frames import false_signal, idle, lag, macro_f1, temporal_iou
-from pipeline.evaluate.metrics.pixels import PixelPrecision
-from pipeline.evaluate.metrics.places import (
+from camreel.metrics.frames import false_signal, idle, lag, macro_f1, temporal_iou
+from camreel.metrics.pixels import PixelPrecision
+from camreel.metrics.pointing_game import (
     best_iou,
     box_accuracy,
     cover,
@@ -18,10 +17,11 @@ from pipeline.evaluate.metrics.places import (
     painted,
     verdict,
 )
-from pipeline.evaluate.metrics.segments import detection_precision, overlap, spans, temporal_map
-from pipeline.evaluate.metrics.steady import Flicker, Passage
-from pipeline.evaluate.metrics.windows import average_precision, mean_average_precision, top1, windows
-from pipeline.structures import Segment
+from camreel.metrics.segments import detection_precision, overlap, spans, temporal_map
+from camreel.metrics.stability import Flicker, Passage
+from camreel.metrics.windows import average_precision, mean_average_precision, top1, windows
+from camreel.structures import Segment
+
 from tests.make import picture, textured
 
 NAN = float("nan")

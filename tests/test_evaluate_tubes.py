@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from pipeline.evaluate.detected import Finds, true_boxes
-from pipeline.evaluate.metrics.tubes import Boxes, frame_map, tube_overlap, video_map
-from pipeline.structures import Action, Box, Grid
-from pipeline.truth import NONE, Truth
+from camreel.annotations import NONE, Truth
+from camreel.evaluate.detections import Finds, true_boxes
+from camreel.metrics.tubes import Boxes, frame_map, tube_overlap, video_map
+from camreel.structures import Action, Box, Grid
 
 WIDE = (20.0, 10.0, 60.0, 20.0)
 SHIFTED = (40.0, 10.0, 80.0, 20.0)

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from camreel.annotations import NONE
+from camreel.cli.app import main
+from camreel.config.schema import Config
+from camreel.errors import ConfigError, InputError, ModelError
+from camreel.evaluate import evaluate, page, render
+from camreel.evaluate.collector import Network
+from camreel.evaluate.datasets import DATA, ucf24
+from camreel.stages.localize import BOX_THRESHOLDS
+from camreel.synthetic import film
+from camreel.synthetic.write import write_film
 from torchvision.models.video import MC3_18_Weights
 
-from pipeline.cli.app import main
-from pipeline.config import Config
-from pipeline.errors import ConfigError, InputError, ModelError
-from pipeline.evaluate import evaluate, page, render
-from pipeline.evaluate.data import DATA, ucf24
-from pipeline.evaluate.observe import Network
-from pipeline.figures import film
-from pipeline.figures.write import write_film
-from pipeline.settings import THRESHOLDS
-from pipeline.truth import NONE
 from tests.make import TinyRecognizer
 
 FRAMES, WIDTH, HEIGHT = 12, 90, 60
@@ -117,7 +117,7 @@ def test_an_evaluation_says_what_where_and_when_and_chooses_nothing(folder):
     assert found["area_share"] == pytest.approx(area, rel=1e-5)
     cut = report.cuts["model"]
     assert (cut.score, cut.score_origin) == (SEER.link.enter, "default")
-    assert (cut.box, cut.box_origin) == (THRESHOLDS["extent"], "default")
+    assert (cut.box, cut.box_origin) == (BOX_THRESHOLDS["extent"], "default")
     thresholds = report.to_dict()["thresholds"]
     assert thresholds["motion peak"] == {"box": 0.5, "box_origin": "default"}
     assert "frame_map_50" not in report.baselines["motion peak"]["ucf24"]

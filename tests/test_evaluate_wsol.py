@@ -15,10 +15,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-
-from pipeline.evaluate.metrics.pixels import PixelPrecision
-from pipeline.evaluate.metrics.places import IOUS, best_iou, box_accuracy
-from pipeline.locate import find_boxes, tiling
+from camreel.imageops.grid import tiling
+from camreel.metrics.pixels import PixelPrecision
+from camreel.metrics.pointing_game import IOUS, best_iou, box_accuracy
+from camreel.stages.localize import find_boxes
 
 HEIGHT, WIDTH, PIXELS = 40, 100, 10
 """Cells, and pixels of the picture to a cell's side."""

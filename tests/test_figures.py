@@ -6,14 +6,13 @@ import time
 
 import numpy as np
 import pytest
-
-from pipeline.figures import ACTIONS, SPLITS, film
-from pipeline.figures.actions import MOVES, OTHERS, POSTURES
-from pipeline.figures.body import pose_body, random_body
-from pipeline.figures.camera import random_camera, random_motion
-from pipeline.figures.cast import bout, person, spells
-from pipeline.figures.codec import through_encoder
-from pipeline.figures.poses import Style, blend, bump, place, plateau, still, swing, through
+from camreel.synthetic import ACTIONS, SPLITS, film
+from camreel.synthetic.actions import MOVES, OTHERS, POSTURES
+from camreel.synthetic.body import pose_body, random_body
+from camreel.synthetic.camera import random_camera, random_motion
+from camreel.synthetic.cast import bout, person, spells
+from camreel.synthetic.codec import through_encoder
+from camreel.synthetic.poses import Style, blend, bump, place, plateau, still, swing, through
 
 FRAMES = 48
 STYLE = Style("r", 1.0, 0.2, 0.5)

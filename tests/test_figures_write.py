@@ -7,13 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-
-from pipeline.errors import OutputError
-from pipeline.figures import ACTIONS, Film
-from pipeline.figures import write as writing
-from pipeline.figures.write import write_film, write_pair
-from pipeline.sources import open_source
-from pipeline.truth import NONE, Truth, check_truth, find_truth, read_origin, read_truth
+from camreel.annotations import NONE, Truth, check_truth, find_truth, read_origin, read_truth
+from camreel.errors import OutputError
+from camreel.sources import open_source
+from camreel.synthetic import ACTIONS, Film
+from camreel.synthetic import write as writing
+from camreel.synthetic.write import write_film, write_pair
 
 COLORS = {(255, 0, 0): (63, 102, 240), (0, 255, 0): (173, 42, 26), (0, 0, 255): (32, 240, 118), (255, 255, 255): (235, 128, 128)}
 """RGB -> YUV by BT.709 in the limited range."""
@@ -121,7 +120,7 @@ def test_a_video_that_fails_leaves_nothing(tmp_path, monkeypatch, error):
 
 
 def test_a_truth_that_fails_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.truth.files.save", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr("camreel.annotations.files.save", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OutputError, match="No space left"):
         write_pair(tmp_path / "a.mp4", make_film(), 30, 23, seed=1, split="single")
     assert list(tmp_path.iterdir()) == []

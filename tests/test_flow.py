@@ -15,16 +15,16 @@ from pathlib import Path
 import cv2
 
 import av  # isort: skip
+import camreel
 import numpy as np
 import pytest
 import torch
+from camreel import flow
+from camreel.config.schema import Config
+from camreel.errors import ConfigError, InputError, OutputError
+from camreel.models.loading import load
+from camreel.records import LINE
 
-import pipeline
-from pipeline import flow
-from pipeline.config import Config
-from pipeline.errors import ConfigError, InputError, OutputError
-from pipeline.models import load
-from pipeline.schema import LINE
 from tests.make import TinyRecognizer
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
@@ -185,7 +185,7 @@ def test_a_fault_in_any_stage_ends_at_once_closes_all_and_leaves_valid_files(sta
         real_call = flow.Linker.__call__
         monkeypatch.setattr(flow.Linker, "__call__", lambda self, items: faulty(real_call(self, items)))
     elif stage == "source":
-        from pipeline.sources import FileSource
+        from camreel.sources import FileSource
 
         real_iter = FileSource.__iter__
         monkeypatch.setattr(FileSource, "__iter__", lambda self: faulty(real_iter(self)))
@@ -257,7 +257,7 @@ def test_ctrl_c_finishes_the_outputs_with_what_is_still_going_on(clip, tmp_path)
 def test_localize_is_lazy_and_closes_everything_when_abandoned(clip):
     recognizer = TinyRecognizer(clip_len=8)
     config = Config.model_validate({"model": {"clip_len": 12, "precision": "float32"}, "smooth": {"name": "none"}})
-    stream = pipeline.localize(str(clip), config=config, recognizer=recognizer)
+    stream = camreel.localize(str(clip), config=config, recognizer=recognizer)
     assert recognizer.seen == []
     first = next(stream)
     assert first.frame.index == 0 and first.frame.time == 0
@@ -267,10 +267,10 @@ def test_localize_is_lazy_and_closes_everything_when_abandoned(clip):
 
 def test_localize_takes_classes_and_refuses_unknown_ones_with_the_nearest(clip):
     recognizer = TinyRecognizer()
-    out = list(pipeline.localize(str(clip), classes=["class 3", "1"], config=QUICK, recognizer=recognizer))
+    out = list(camreel.localize(str(clip), classes=["class 3", "1"], config=QUICK, recognizer=recognizer))
     assert {a.class_id for loc in out for a in loc.actions} == {1, 3}
     with pytest.raises(ConfigError, match="class 3"):
-        next(pipeline.localize(str(clip), classes=["clas 3"], config=QUICK, recognizer=recognizer))
+        next(camreel.localize(str(clip), classes=["clas 3"], config=QUICK, recognizer=recognizer))
 
 
 def test_an_output_that_cannot_be_written_fails_before_the_first_frame(clip, tmp_path):
@@ -311,13 +311,13 @@ def test_maps_of_a_larger_size_have_a_finer_grid(clip, tmp_path):
 
 
 def test_method_and_stride_follow_the_network(clip):
-    from pipeline.settings import settle
-    from pipeline.sources import open_source
+    from camreel.run_plan import make_plan
+    from camreel.sources import open_source
 
     for name in ("mobilenet_v3_small", "s3d"):
         recognizer = load(name, "random")
         with open_source(str(clip)) as source:
-            settings = settle(source.info, recognizer, Config.model_validate({"model": {"precision": "float32"}}))
+            settings = make_plan(source.info, recognizer, Config.model_validate({"model": {"precision": "float32"}}))
         assert settings.method == ("cam" if recognizer.linear else "gradcam")
         assert settings.stride % recognizer.geometry.jump[0] == 0
 

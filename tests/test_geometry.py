@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from camreel.errors import ModelError
+from camreel.interfaces import Features, Geometry
+from camreel.models.geometry import measure_geometry
 from torch import Tensor, nn
 
-from pipeline.errors import ModelError
-from pipeline.models import Features, Geometry
-from pipeline.models.geometry import probe
 from tests.networks import FAMILIES, network
 
 TRANSFORMERS = ("swin3d_t", "swin_t", "mvit_v2_s")
@@ -19,7 +19,7 @@ CONVOLUTIONAL = [name for name in FAMILIES if name not in (*TRANSFORMERS, "figur
 @pytest.mark.parametrize("name", CONVOLUTIONAL)
 def test_the_table_says_what_is_measured(name: str) -> None:
     state = {key: value.clone() for key, value in network(name).net.state_dict().items()}
-    assert probe(network(name)) == network(name).geometry
+    assert measure_geometry(network(name)) == network(name).geometry
     assert all(torch.equal(value, state[key]) for key, value in network(name).net.state_dict().items())
 
 
@@ -68,7 +68,7 @@ def test_a_square_appears_where_it_is(
     kernel: tuple[int, int, int], stride: tuple[int, int, int], padding: tuple[int, int, int], start: tuple[float, float, float]
 ) -> None:
     hand = Hand(kernel, stride, padding)
-    geometry = probe(hand)
+    geometry = measure_geometry(hand)
     assert geometry.start == start and geometry.jump == tuple(float(s) for s in stride)
     for t, y, x in ((6, 40, 100), (9, 71, 33), (10, 20, 60)):
         clip = torch.zeros(1, 3, 16, 96, 160)
@@ -110,7 +110,7 @@ class Linear:
     def __init__(self, name: str) -> None:
         import copy
 
-        from pipeline.models.geometry import _linearise
+        from camreel.models.geometry import _linearise
 
         self.family = network(name).family
         self.net = copy.deepcopy(network(name).net)
@@ -131,8 +131,8 @@ def test_a_gate_over_the_whole_clip_leaves_no_margin() -> None:
             maps = self.conv(clips)
             return Features(maps * self.pool(maps))
 
-    assert probe(Hand((3, 4, 4), (1, 4, 4), (1, 0, 0))).margin == 1
-    assert probe(Gated()).margin == 0
+    assert measure_geometry(Hand((3, 4, 4), (1, 4, 4), (1, 0, 0))).margin == 1
+    assert measure_geometry(Gated()).margin == 0
 
 
 def test_a_network_that_cannot_be_measured_is_explained() -> None:
@@ -147,6 +147,6 @@ def test_a_network_that_cannot_be_measured_is_explained() -> None:
             raise RuntimeError("only on Tuesdays")
 
     with pytest.raises(ModelError, match="no modules"):
-        probe(Bare())
+        measure_geometry(Bare())
     with pytest.raises(ModelError, match="states no geometry"):
-        probe(Broken((1, 1, 1), (1, 1, 1), (0, 0, 0)))
+        measure_geometry(Broken((1, 1, 1), (1, 1, 1), (0, 0, 0)))

@@ -14,16 +14,15 @@ import fake_films
 import numpy as np
 import pytest
 import torch
-
-from pipeline.errors import CamreelError, DeviceError
-from pipeline.learn import augment, films, replay
-from pipeline.learn.contract import Batch
-from pipeline.learn.exam import first, mean_average_precision
-from pipeline.learn.films import EASY, TRAINING, Shot, Studio, shoot
-from pipeline.learn.labels import label, split
-from pipeline.learn.loss import balanced_loss, normalise, window_logits
-from pipeline.learn.replay import Replay, canvas, held_out
-from pipeline.learn.schedule import Due, learning_rate
+from camreel.errors import CamreelError, DeviceError
+from camreel.train import augment, films, replay
+from camreel.train.film_validator import first, mean_average_precision
+from camreel.train.interfaces import Batch
+from camreel.train.loss import balanced_loss, normalise, window_logits
+from camreel.train.render_pool import EASY, TRAINING, Shot, Studio, shoot
+from camreel.train.replay_buffer import Replay, canvas, held_out
+from camreel.train.schedule import Due, learning_rate
+from camreel.train.window_labels import label, split
 
 
 def rows(*rows: list[float]) -> np.ndarray:
@@ -183,7 +182,7 @@ def test_processes_end_when_they_are_no_longer_needed(studio: Any):
 
 
 def test_processes_that_render_do_without_torch():
-    code = "import sys, fake_films, pipeline.learn.films; print('torch' in sys.modules)"
+    code = "import sys, fake_films, camreel.train.render_pool; print('torch' in sys.modules)"
     path = str(Path(__file__).parent)
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": path})
     assert result.stdout == "False\n"
@@ -336,7 +335,7 @@ def test_a_window_has_the_mean_of_its_frames_or_of_their_highest_cells():
 
 
 def test_pictures_are_normalised_as_the_checkpoint_says():
-    from pipeline.models.figures import BUNDLE
+    from camreel.models.figures import BUNDLE
 
     pictures = torch.tensor([0, 255], dtype=torch.uint8)[:, None, None, None].expand(2, 1, 1, 3)[None]
     blank = BUNDLE.blank

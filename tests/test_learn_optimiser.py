@@ -6,9 +6,8 @@ import copy
 
 import pytest
 import torch
+from camreel.train.optimizer import DECAY, SPEED, Optimiser
 from torch import nn
-
-from pipeline.learn.optimiser import DECAY, SPEED, Optimiser
 
 
 def network() -> nn.Module:

@@ -10,17 +10,16 @@ import fake_films
 import numpy as np
 import pytest
 import torch
+from camreel.errors import ConfigError, DeviceError, ModelError, OutputError
+from camreel.models.checkpoint import Metadata, read
+from camreel.synthetic import ACTIONS
+from camreel.train import Outcome, Progress, replay, run, train_figures
+from camreel.train.checkpointing import Archive
+from camreel.train.film_learner import Learner
+from camreel.train.film_loop import BAD_STEPS, Plan, train
+from camreel.train.interfaces import Batch
+from camreel.train.state_file import read_state, state_path
 from torch import nn
-
-from pipeline.errors import ConfigError, DeviceError, ModelError, OutputError
-from pipeline.figures import ACTIONS
-from pipeline.learn import Outcome, Progress, replay, run, train_figures
-from pipeline.learn.archive import Archive
-from pipeline.learn.contract import Batch
-from pipeline.learn.learner import Learner
-from pipeline.learn.loop import BAD_STEPS, Plan, train
-from pipeline.learn.state import read_state, state_path
-from pipeline.models.checkpoint import Metadata, read
 
 CLASSES = 3
 
@@ -190,7 +189,7 @@ def test_a_disk_that_is_full_leaves_the_files_of_before(tmp_path: Path, monkeypa
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pipeline.models.checkpoint.save_file", full)
+    monkeypatch.setattr("camreel.models.checkpoint.save_file", full)
     with pytest.raises(OutputError, match="No space left"):
         go(one, Tape(), 9, files)
     assert (files.checkpoint.read_bytes(), files.state.read_bytes()) == before

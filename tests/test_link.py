@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from camreel.stages.link import iou, link
+from camreel.stages.options import LinkOptions
+from camreel.structures import Action, Box, Grid, Localization, Segment, Tube
 
-from pipeline.link import LinkRules, iou, link
-from pipeline.structures import Action, Box, Grid, Localization, Segment, Tube
 from tests.make import frames
 
 
@@ -15,7 +16,7 @@ def action(score=0.9, boxes=(), class_id=1):
 
 def run(per_frame, rate=10.0, **rules):
     shown = frames([i / rate for i in range(len(per_frame))])
-    return list(link((Localization(f, tuple(a)) for f, a in zip(shown, per_frame, strict=True)), LinkRules(**rules)))
+    return list(link((Localization(f, tuple(a)) for f, a in zip(shown, per_frame, strict=True)), LinkOptions(**rules)))
 
 
 def ended(out, kind):

@@ -13,13 +13,13 @@ from typing import Any
 
 import av
 import pytest
+from camreel.config.schema import Config
+from camreel.errors import InputError
+from camreel.flow import load_recognizer, process
+from camreel.live.options import LiveOptions
+from camreel.live.session import Outcome, watch
+from camreel.records import LINE
 
-from pipeline.config import Config
-from pipeline.errors import InputError
-from pipeline.flow import load_recognizer, process
-from pipeline.live import Options, watch
-from pipeline.live.run import Outcome
-from pipeline.schema import LINE
 from tests.cameras import MjpegServer, RtspServer
 from tests.test_flow import make_clip
 
@@ -87,7 +87,7 @@ def read(path: Path) -> list[dict[str, Any]]:
     return records
 
 
-def go(uris: Sequence[str], settings: Config, options: Options, figures: Any, check: Callable[[], None] = lambda: None):
+def go(uris: Sequence[str], settings: Config, options: LiveOptions, figures: Any, check: Callable[[], None] = lambda: None):
     said: list[str] = []
     outcomes: list[Outcome] = []
     try:
@@ -120,7 +120,7 @@ def test_a_file_gives_the_records_that_process_gives(figures, film, tmp_path):
     """The flow is the same: only the source's pace, the policy and the sinks differ."""
     live, file = tmp_path / "live.jsonl", tmp_path / "file.jsonl"
     settings = config(policy="block")
-    go([str(film)], settings, Options(records=str(live), realtime=False), figures)
+    go([str(film)], settings, LiveOptions(records=str(live), realtime=False), figures)
     process(str(film), settings, video=None, records=file, recognizer=figures)
     one, other = ([r for r in read(path) if r["type"] == "frame"] for path in (live, file))
     assert one == other
@@ -129,7 +129,7 @@ def test_a_file_gives_the_records_that_process_gives(figures, film, tmp_path):
 
 def test_every_frame_of_a_film_at_its_own_pace_is_answered_or_missing(figures, film, tmp_path):
     path, video = tmp_path / "live.jsonl", tmp_path / "live.mp4"
-    (outcome,), _ = go([str(film)], config(), Options(records=str(path), record=video), figures)
+    (outcome,), _ = go([str(film)], config(), LiveOptions(records=str(path), record=video), figures)
     consistent(read(path))
     assert outcome.error is None
     assert outcome.seconds > 2.2, "it was played at its own pace"
@@ -150,7 +150,7 @@ def test_a_camera_that_was_cut_comes_back_and_the_records_go_on(figures, server,
             camera.cut()
 
         watcher = Watcher(path).when(frames_since(0, 10), change_and_cut).when(frames_since(1, 10), stop)
-        (outcome,), said = go([camera.url], config(), Options(records=str(path), record=tmp_path / "a.mp4"), figures, watcher)
+        (outcome,), said = go([camera.url], config(), LiveOptions(records=str(path), record=tmp_path / "a.mp4"), figures, watcher)
     records = read(path)
     consistent(records)
     (connection,) = [r for r in records if r["type"] == "connection"]
@@ -180,7 +180,7 @@ def test_cuts_in_a_row_leave_nothing_behind(figures, tmp_path):
         for part in range(cuts):
             watcher.when(frames_since(part, 21), cut)  # a connection of more than a second is waited for the short way again
         watcher.when(frames_since(cuts, 5), stop)
-        (outcome,), _ = go([camera.url], config(), Options(records=str(path)), figures, watcher)
+        (outcome,), _ = go([camera.url], config(), LiveOptions(records=str(path)), figures, watcher)
     assert outcome.live["reconnects"] == cuts
     consistent(read(path))
     assert max(threads for threads, _ in left) <= left[0][0] + 2, "the server may still be ending a connection"
@@ -191,7 +191,7 @@ def test_credentials_are_nowhere(figures, tmp_path):
     path = tmp_path / "live.jsonl"
     with RtspServer(size=(160, 120), rate=20, user="owner", password="s3cret") as camera:
         watcher = Watcher(path).when(frames_since(0, 3), camera.cut).when(frames_since(1, 3), stop)
-        (outcome,), said = go([camera.url], config(), Options(records=str(path)), figures, watcher)
+        (outcome,), said = go([camera.url], config(), LiveOptions(records=str(path)), figures, watcher)
         assert "s3cret" in camera.url
     assert "s3cret" not in path.read_text() + repr(outcome) + "".join(said)
 
@@ -219,7 +219,7 @@ def test_a_camera_that_stalls_is_noticed(figures, tmp_path):
             watch(
                 [camera.url],
                 config(silence=0.7),
-                Options(records=str(path)),
+                LiveOptions(records=str(path)),
                 figures,
                 check=check,
                 say=lambda text: lost.append(text) if "lost the connection" in text else None,
@@ -231,7 +231,7 @@ def test_a_camera_that_stalls_is_noticed(figures, tmp_path):
 def test_a_camera_that_is_never_there_is_an_input_error(figures, tmp_path):
     with RtspServer(size=(160, 120)) as camera:
         url = camera.url
-    (outcome,), _ = go([url], config(deadline=1.0), Options(records=str(tmp_path / "no.jsonl")), figures)
+    (outcome,), _ = go([url], config(deadline=1.0), LiveOptions(records=str(tmp_path / "no.jsonl")), figures)
     assert isinstance(outcome.error, InputError)
     assert outcome.error.exit_code == 4
     assert outcome.summary.frames.decoded == 0
@@ -240,7 +240,7 @@ def test_a_camera_that_is_never_there_is_an_input_error(figures, tmp_path):
 def test_one_of_several_failing_leaves_the_others_running(figures, film, tmp_path):
     path = tmp_path / "live.jsonl"
     outcomes, said = go(
-        [str(film), str(tmp_path / "missing.mp4"), "test:"], config(), Options(records=str(path), duration=2.0), figures
+        [str(film), str(tmp_path / "missing.mp4"), "test:"], config(), LiveOptions(records=str(path), duration=2.0), figures
     )
     assert [outcome.error is None for outcome in outcomes] == [True, False, True]
     assert outcomes[0].summary.frames.written > 30
@@ -253,7 +253,7 @@ def test_one_of_several_failing_leaves_the_others_running(figures, film, tmp_pat
 @pytest.mark.parametrize("policy", ["latest", "drop-oldest"])
 def test_what_comes_too_fast_is_in_gaps(figures, tmp_path, policy):
     path = tmp_path / "live.jsonl"
-    (outcome,), _ = go(["test:size=160x120:rate=1500"], config(policy=policy), Options(records=str(path), max_frames=2500), figures)
+    (outcome,), _ = go(["test:size=160x120:rate=1500"], config(policy=policy), LiveOptions(records=str(path), max_frames=2500), figures)
     records = read(path)
     consistent(records)
     assert any(record["type"] == "gap" for record in records)
@@ -264,19 +264,19 @@ def test_the_end_comes_on_time_also_where_the_source_hangs(figures, tmp_path):
     path = tmp_path / "live.jsonl"
     with RtspServer(size=(160, 120), rate=20) as camera:
         watcher = Watcher(path).when(frames_since(0, 3), camera.stall)
-        (outcome,), _ = go([camera.url], config(silence=30.0), Options(records=str(path), duration=2.0), figures, watcher)
+        (outcome,), _ = go([camera.url], config(silence=30.0), LiveOptions(records=str(path), duration=2.0), figures, watcher)
     assert 2.0 <= outcome.seconds < 7.0
     assert read(path)[-1]["type"] == "summary"
 
 
 def test_the_number_of_frames_is_kept(figures, tmp_path):
-    (outcome,), _ = go(["test:size=160x120"], config(), Options(max_frames=17), figures)
+    (outcome,), _ = go(["test:size=160x120"], config(), LiveOptions(max_frames=17), figures)
     assert outcome.summary.frames.decoded == 17
 
 
 def test_where_nothing_is_shown_the_numbers_are_said_now_and_then(figures, monkeypatch):
-    monkeypatch.setattr("pipeline.live.screens.SPOKEN", 0.5)
-    _, said = go(["test:size=160x120"], config(), Options(duration=2.0), figures)
+    monkeypatch.setattr("camreel.live.display.SPOKEN", 0.5)
+    _, said = go(["test:size=160x120"], config(), LiveOptions(duration=2.0), figures)
     assert any(re.fullmatch(r"\d+ in, \d+ inferred, \d+ shown per second, \d+ ms, 95 % \d+ ms, \d+ dropped", one) for one in said)
 
 
@@ -284,26 +284,26 @@ def test_nothing_is_left_running(figures, tmp_path):
     def left() -> tuple[int, int]:
         return threading.active_count(), len(os.listdir("/proc/self/fd"))
 
-    go(["test:size=160x120"], config(), Options(max_frames=5), figures)
+    go(["test:size=160x120"], config(), LiveOptions(max_frames=5), figures)
     before = left()
     for _ in range(3):
-        go(["test:size=160x120", "test:size=160x120"], config(), Options(max_frames=5, records=str(tmp_path / "r.jsonl")), figures)
+        go(["test:size=160x120", "test:size=160x120"], config(), LiveOptions(max_frames=5, records=str(tmp_path / "r.jsonl")), figures)
     assert left() == before
 
 
 def test_an_output_that_cannot_be_written_ends_the_run_before_it_begins(figures, tmp_path):
-    from pipeline.errors import OutputError
+    from camreel.errors import OutputError
 
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(OutputError):
-        watch(["test:"], config(), Options(records=str(blocked / "r.jsonl")), figures)
+        watch(["test:"], config(), LiveOptions(records=str(blocked / "r.jsonl")), figures)
 
 
 @pytest.mark.parametrize(("network", "name"), [("figures", "advance"), ("tests.make:TinyRecognizer", "look")])
 def test_the_network_works_for_several_cameras_at_once(network, name, monkeypatch):
     """Sample by sample where it remembers, else clip by clip."""
-    from pipeline.live import run as module
+    from camreel.live import run as module
 
     batches: list[int] = []
     original = getattr(module, name)
@@ -316,6 +316,6 @@ def test_the_network_works_for_several_cameras_at_once(network, name, monkeypatc
     monkeypatch.setattr(module, name, counted)
     model = {"name": network, "precision": "float32", "clip_len": None if network == "figures" else 8}
     settings = Config.model_validate({**BASE, "model": model, "live": {"policy": "block"}})
-    outcomes, _ = go(["test:size=160x120"] * 3, settings, Options(max_frames=60), load_recognizer(settings))
+    outcomes, _ = go(["test:size=160x120"] * 3, settings, LiveOptions(max_frames=60), load_recognizer(settings))
     assert [outcome.summary.frames.written for outcome in outcomes] == [60, 60, 60]
     assert max(batches) > 1

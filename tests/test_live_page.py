@@ -52,7 +52,7 @@ def again_and_again(path: Path, times: int) -> Path:
 @contextmanager
 def live(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The command, and the address it says to open; ended by Ctrl-C."""
-    command = [sys.executable, "-m", "pipeline", "live", *arguments, "--serve", "127.0.0.1:0", "--model", "figures"]
+    command = [sys.executable, "-m", "camreel", "live", *arguments, "--serve", "127.0.0.1:0", "--model", "figures"]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, env=environment)
     try:
@@ -126,7 +126,7 @@ def test_the_visitors_own_camera_comes_back_with_its_picture(chromium, tmp_path)
 def test_the_same_port_twice_is_told_at_once(tmp_path):
     with live(tmp_path, "test:") as (_, url):
         port = url.rsplit(":", 1)[1].strip("/")
-        command = [sys.executable, "-m", "pipeline", "live", "test:", "--serve", f"127.0.0.1:{port}"]
+        command = [sys.executable, "-m", "camreel", "live", "test:", "--serve", f"127.0.0.1:{port}"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT)
     assert done.returncode == 5
     assert "--serve" in done.stderr

@@ -9,17 +9,30 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from camreel.live.load_shedding import CALM, LEAST, PERIOD, Governor
+from camreel.live.metrics import Counters, Delays, Rate, Reading, prometheus
+from camreel.live.motion_compensation import Carrier
+from camreel.live.renderer import Painter, blank, side_by_side
+from camreel.records import LINE
+from camreel.sinks.live_records import EventSink
+from camreel.structures import (
+    Action,
+    Box,
+    Counts,
+    DisplayOptions,
+    Frame,
+    Grid,
+    Header,
+    Localization,
+    Picture,
+    Segment,
+    Summary,
+    Tube,
+    VideoInfo,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.live.carrier import Carrier
-from pipeline.live.counters import Counters, Delays, Rate, Reading, prometheus
-from pipeline.live.governor import CALM, LEAST, PERIOD, Governor
-from pipeline.live.painter import Painter, blank, side_by_side
-from pipeline.schema import LINE
-from pipeline.screen import View
-from pipeline.sinks.events import EventSink
-from pipeline.structures import Action, Box, Counts, Frame, Grid, Header, Localization, Picture, Segment, Summary, Tube, VideoInfo
 from tests.make import MILLI, picture, textured
 
 INFO = VideoInfo("rtsp://camera/live", 160, 120, 0, Fraction(1, 1000), None, None, None, live=True)
@@ -261,7 +274,7 @@ def luma_at(shown: Picture, x: int, y: int) -> int:
 
 def test_a_picture_without_an_answer_is_shown_and_says_so():
     frame = moving(1)[0]
-    screen = Painter("heatmap", False).paint(frame, View())
+    screen = Painter("heatmap", False).paint(frame, DisplayOptions())
     assert screen.localization is None and screen.age is None
     assert (screen.picture.width, screen.picture.height) == (160, 120)
 
@@ -269,25 +282,25 @@ def test_a_picture_without_an_answer_is_shown_and_says_so():
 def test_the_newest_answer_is_on_the_newest_frame_with_its_age():
     frames = moving(10, pixels=0)
     painter = Painter("heatmap", False)
-    painter.paint(frames[0], View())
+    painter.paint(frames[0], DisplayOptions())
     painter.learn(localization(frames[0], (60, 40, 100, 80)))
     for frame in frames[1:9]:
-        painter.paint(frame, View())
-    screen = painter.paint(frames[9], View())
+        painter.paint(frame, DisplayOptions())
+    screen = painter.paint(frames[9], DisplayOptions())
     assert screen.age == pytest.approx(0.3)
     assert screen.frame is frames[9]
     assert screen.localization.frame is frames[0]
-    plain = painter.paint(frames[9], View(opacity=0.0))
+    plain = painter.paint(frames[9], DisplayOptions(opacity=0.0))
     assert np.abs(screen.picture.u.astype(int) - plain.picture.u).max() > 20, "there is heat"
 
 
-@pytest.mark.parametrize("view", [View(class_id=5), View(least_score=0.95)])
+@pytest.mark.parametrize("view", [DisplayOptions(class_id=5), DisplayOptions(least_score=0.95)])
 def test_what_was_not_chosen_is_not_drawn(view):
     frames = moving(2, pixels=0)
     painter = Painter("boxes", False)
-    painter.paint(frames[0], View())
+    painter.paint(frames[0], DisplayOptions())
     painter.learn(localization(frames[0], (60, 40, 100, 80)))
-    chosen, other = painter.paint(frames[1], View()), painter.paint(frames[1], view)
+    chosen, other = painter.paint(frames[1], DisplayOptions()), painter.paint(frames[1], view)
     assert luma_at(chosen.picture, 60, 60) != luma_at(other.picture, 60, 60)
 
 
@@ -296,7 +309,7 @@ def test_an_answer_of_another_connection_is_not_drawn():
     painter = Painter("boxes", False)
     painter.learn(localization(frames[0], (60, 40, 100, 80)))
     later = dataclasses.replace(frames[2], part=1, picture=textured(96, 64))
-    screen = painter.paint(later, View())
+    screen = painter.paint(later, DisplayOptions())
     assert screen.age is None
     assert (screen.picture.width, screen.picture.height) == (96, 64)
 
@@ -305,12 +318,12 @@ def test_late_answers_of_a_lost_connection_change_nothing():
     """They are known only when the next connection has begun."""
     frames = moving(3, pixels=0)
     painter = Painter("heatmap", False)
-    painter.paint(frames[0], View())
+    painter.paint(frames[0], DisplayOptions())
     newer = [dataclasses.replace(frame, part=1) for frame in frames[1:]]
-    painter.paint(newer[0], View())
+    painter.paint(newer[0], DisplayOptions())
     timeline, carrier = painter._timeline, painter._carrier
     painter.learn(localization(frames[0], (60, 40, 100, 80)))
-    screen = painter.paint(newer[1], View())
+    screen = painter.paint(newer[1], DisplayOptions())
     assert (painter._timeline, painter._carrier) == (timeline, carrier)
     assert screen.age is None
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from camreel.stages.localize import FALL, BoxRule, Localizer, find_boxes, select
+from camreel.structures import Grid
 
-from pipeline.locate import FALL, Rules, find_boxes, locate, select
-from pipeline.structures import Grid
 from tests.make import activation, frames
 
 LABELS = ["still", "wave", "jump"]
@@ -19,7 +19,7 @@ def blob(x, y, size=4, level=10.0, shape=(60, 107)):
 def run(sequence, multilabel=False, **rules):
     shown = frames([i / 30 for i in range(len(sequence))], width=640, height=360)
     stream = (activation(f, maps, logits, classes) for f, (maps, logits, classes) in zip(shown, sequence, strict=True))
-    return list(locate(stream, LABELS, multilabel, Rules(**rules)))
+    return list(Localizer(stream, LABELS, multilabel, BoxRule(**rules)))
 
 
 def test_the_best_actions_come_first_and_weak_ones_not_at_all():
@@ -101,12 +101,12 @@ def test_numbers_that_are_none_give_no_action():
 def test_maps_that_nobody_will_see_are_dropped_first_and_change_nothing():
     rng = np.random.default_rng(4)
     items = [activation(frame, rng.normal(size=(4, 6, 10)), rng.normal(size=4) * 3) for frame in frames([0.0, 0.1, 0.2])]
-    rules = Rules(top_k=2, min_score=0.2)
+    rules = BoxRule(top_k=2, min_score=0.2)
     kept = list(select(items, True, rules))
     assert all(len(item.maps) == len(item.classes) <= 2 for item in kept)
     assert all(np.array_equal(item.maps, whole.maps[item.classes]) for item, whole in zip(kept, items, strict=True))
     labels = ["a", "b", "c", "d"]
-    for one, other in zip(locate(kept, labels, True, rules), locate(items, labels, True, rules), strict=True):
+    for one, other in zip(Localizer(kept, labels, True, rules), Localizer(items, labels, True, rules), strict=True):
         assert [(a.class_id, a.score, a.peak, a.boxes) for a in one.actions] == [
             (a.class_id, a.score, a.peak, a.boxes) for a in other.actions
         ]

@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from camreel.errors import ModelError
+from camreel.interfaces import Features, Geometry, LinearHead, Recognizer
+from camreel.models.catalog import catalog
+from camreel.models.initialization import empty
+from camreel.models.loading import load
+from camreel.models.registry import ARCHITECTURES
+from camreel.models.torch_recognizer import TorchRecognizer, pooling_weights
+from camreel.models.weights import fill
 from torch import Tensor, nn
 
-from pipeline.errors import ModelError
-from pipeline.models import Features, Geometry, LinearHead, Recognizer, catalog, load
-from pipeline.models.split import SplitNetwork, coverage
-from pipeline.models.table import NETWORKS
-from pipeline.models.untrained import empty
-from pipeline.models.weights import fill
 from tests.networks import CALLABLE, FAMILIES, LINEAR, clip, features, network
 
 S3D_FULL = (1, 3, 18, 224, 256)
@@ -98,7 +100,7 @@ def test_the_head_ignores_a_callers_autocast() -> None:
 
 def test_documented_clip_lengths_and_rates() -> None:
     rates = {
-        name: (NETWORKS[name].clip_len, NETWORKS[name].frame_rate) for name in ("r3d_18", "s3d", "swin3d_b", "mvit_v2_s", "vgg16")
+        name: (ARCHITECTURES[name].clip_len, ARCHITECTURES[name].frame_rate) for name in ("r3d_18", "s3d", "swin3d_b", "mvit_v2_s", "vgg16")
     }
     assert rates == {"r3d_18": (16, 15.0), "s3d": (128, 15.0), "swin3d_b": (32, 15.0), "mvit_v2_s": (16, 7.5), "vgg16": (1, None)}
 
@@ -131,7 +133,7 @@ def test_coverage_is_the_adjoint_of_the_pooling(grid: tuple[int, int, int]) -> N
     kernel = [min(k, n) for k, n in zip((2, 7, 7), grid, strict=True)]
     torch.nn.functional.avg_pool3d(ones, kernel, 1).mean().backward()
     assert ones.grad is not None
-    m = coverage((2, 7, 7), grid)
+    m = pooling_weights((2, 7, 7), grid)
     torch.testing.assert_close(m, ones.grad[0, 0] * ones.numel())
     assert float(m.mean()) == pytest.approx(1)
 
@@ -147,17 +149,17 @@ def test_rows_of_the_table_build_and_have_their_classifier() -> None:
         "mvit_v1_b",
         "mnasnet1_3",
     ):
-        net = empty(name, NETWORKS[name], 7)
-        assert net.get_submodule(NETWORKS[name].classifier).weight.shape[0] == 7, name
+        net = empty(name, ARCHITECTURES[name], 7)
+        assert net.get_submodule(ARCHITECTURES[name].classifier).weight.shape[0] == 7, name
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_tensors_go_into_a_fresh_network_of_every_family(name: str) -> None:
     before = torch.random.get_rng_state()
-    fresh = empty(name, NETWORKS[name], len(network(name).classes))
+    fresh = empty(name, ARCHITECTURES[name], len(network(name).classes))
     assert torch.equal(torch.random.get_rng_state(), before)
-    fill(fresh, NETWORKS[name], _state(name), "here")
-    net = SplitNetwork(fresh, NETWORKS[name], network(name).metadata, "here", None)
+    fill(fresh, ARCHITECTURES[name], _state(name), "here")
+    net = TorchRecognizer(fresh, ARCHITECTURES[name], network(name).metadata, "here", None)
     assert not any(tensor.is_meta for tensor in (*fresh.parameters(), *fresh.buffers()))
     assert all(torch.equal(value, _state(name)[key]) for key, value in fresh.state_dict().items())
     assert torch.equal(net.head(features(name)), network(name).head(features(name)))
@@ -347,7 +349,7 @@ def test_the_catalog_lists_every_network_and_what_is_cached(hub: Path) -> None:
     hub.mkdir(parents=True)
     (hub / "resnet18-f37072fd.pth").touch()
     cards = {card.name: card for card in catalog()}
-    assert list(cards) == list(NETWORKS)
+    assert list(cards) == list(ARCHITECTURES)
     assert [name for name, card in cards.items() if card.cached and card.url] == ["resnet18"]
     card = cards["mc3_18"]
     assert (card.kind, card.classes, card.weights, card.size_mb) == ("video", 400, "KINETICS400_V1", pytest.approx(44.672))
@@ -356,11 +358,11 @@ def test_the_catalog_lists_every_network_and_what_is_cached(hub: Path) -> None:
 
 
 def test_importing_the_room_builds_nothing_and_leaves_torchvision_out() -> None:
-    code = "import sys, pipeline.models; print('torchvision' in sys.modules)"
+    code = "import sys, camreel.models; print('torchvision' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
 
 def test_a_split_network_is_a_recognizer() -> None:
     net: Recognizer = network("resnet18")
-    assert isinstance(net, SplitNetwork)
+    assert isinstance(net, TorchRecognizer)

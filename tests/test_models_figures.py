@@ -9,20 +9,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from camreel.errors import ModelError
+from camreel.interfaces import Features, Geometry
+from camreel.models.catalog import catalog
+from camreel.models.checkpoint import read, save
+from camreel.models.figures import FAMILY, MARGIN, FiguresNet, fresh
+from camreel.models.geometry import measure_geometry
+from camreel.models.loading import load
+from camreel.models.registry import ARCHITECTURES
+from camreel.models.torch_recognizer import TorchRecognizer
+from camreel.recognize.backend import Backend
+from camreel.recognize.stage import recognize
+from camreel.stages.sample import fit_input, sample
+from camreel.stages.stitch import stitch
+from camreel.stages.windows import windows
+from camreel.structures import ClassSelection, Clip, ClipActivation, Grid
 from torch import Tensor, nn
 
-from pipeline.errors import ModelError
-from pipeline.models import Features, Geometry, catalog, load
-from pipeline.models.checkpoint import read, save
-from pipeline.models.figures import FAMILY, MARGIN, FiguresNet, fresh
-from pipeline.models.geometry import probe
-from pipeline.models.split import SplitNetwork
-from pipeline.models.table import NETWORKS
-from pipeline.recognize import Backend, Selection, recognize
-from pipeline.sample import input_size, sample
-from pipeline.stitch import stitch
-from pipeline.structures import Clip, ClipActivation, Grid
-from pipeline.windows import windows
 from tests.make import numbered
 from tests.networks import network
 
@@ -115,9 +118,9 @@ def test_its_geometry_is_what_is_measured() -> None:
         def features(self, x: Tensor, ends: tuple[bool, bool] = (True, True)) -> Features:  # type: ignore[override]
             return Features(super().features(x, ends))
 
-    measured = probe(Pictures(2, "rgb"))
+    measured = measure_geometry(Pictures(2, "rgb"))
     assert measured == Geometry((0.0, 0.0, 0.0), (1.0, 8.0, 8.0), margin=9)
-    assert replace(measured, margin=10) == NETWORKS["figures"].geometry
+    assert replace(measured, margin=10) == ARCHITECTURES["figures"].geometry
 
 
 def test_the_margin_is_what_the_network_reaches() -> None:
@@ -147,7 +150,7 @@ def test_trimmed_clips_are_that_part_of_the_whole(folded: bool) -> None:
 @pytest.mark.parametrize("count", [1, 25, 70])
 def test_a_streamed_video_has_the_maps_of_one_pass_over_it(count: int) -> None:
     """Through windows, recognize and stitch, the ends of the video included; at the network's own rate every frame is a knot."""
-    sizes = [input_size(64, 48, 32, fixed=False, smooth=False, fill=(0, 0, 0))]
+    sizes = [fit_input(64, 48, 32, fixed=False, smooth=False, fill=(0, 0, 0))]
     frames = list(sample(numbered(count, rate=12.0), 12.0, 1 / 12, sizes))
     clips = list(windows(frames, 32, 32 - 2 * MARGIN, MARGIN))
     assert len(clips) == max(1, -(-(count - 2 * MARGIN) // 12))
@@ -158,10 +161,10 @@ def test_a_streamed_video_has_the_maps_of_one_pass_over_it(count: int) -> None:
 
 
 def _recognize(clips: list[Clip]) -> Iterator[ClipActivation]:
-    return recognize(clips, network("figures"), _cam, Selection((0, 7, 14)), Grid((0, 0), (8, 8)), backend=Backend())
+    return recognize(clips, network("figures"), _cam, ClassSelection((0, 7, 14)), Grid((0, 0), (8, 8)), backend=Backend())
 
 
-def _cam(recognizer: SplitNetwork, features: Features, classes: Tensor) -> Tensor:
+def _cam(recognizer: TorchRecognizer, features: Features, classes: Tensor) -> Tensor:
     assert recognizer.linear is not None
     return torch.einsum("sk,bkthw->bsthw", recognizer.linear.weight[classes], features.maps)
 
@@ -183,7 +186,7 @@ def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     assert FAMILY.bundle is not None
     path = tmp_path / "figures.safetensors"
     row = replace(FAMILY, bundle=replace(FAMILY.bundle, path=path))
-    monkeypatch.setitem(NETWORKS, "figures", row)
+    monkeypatch.setitem(ARCHITECTURES, "figures", row)
     return path
 
 

@@ -9,13 +9,13 @@ from typing import get_args
 import cv2
 import numpy as np
 import pytest
-
-from pipeline.overlay import Overlay, Style
-from pipeline.overlay.color import CLASS_COLORS, heat_rgb, palette, rgb_to_yuv
-from pipeline.overlay.heat import Field, draw_heat, gate
-from pipeline.overlay.strip import CURVES, WINDOW, Timeline, strip_height
-from pipeline.overlay.text import fit, text_mask, text_width
-from pipeline.structures import F32, Action, Box, Frame, Grid, Localization, Matrix, Picture
+from camreel.imageops.color import rgb_to_yuv
+from camreel.overlay import Overlay, Style
+from camreel.overlay.color import CLASS_COLORS, heat_rgb, palette
+from camreel.overlay.heat import Field, draw_heat, gate
+from camreel.overlay.strip import CURVES, WINDOW, Timeline, strip_height
+from camreel.overlay.text import fit, text_mask, text_width
+from camreel.structures import F32, Action, Box, Frame, Grid, Localization, Matrix, Picture
 
 STYLES: tuple[Style, ...] = get_args(Style)
 
@@ -292,7 +292,7 @@ def test_text_that_cannot_be_shown_degrades() -> None:
 
 
 def test_without_truetype_text_is_drawn_with_strokes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.overlay.text._face", lambda: None)
+    monkeypatch.setattr("camreel.overlay.text._face", lambda: None)
     mask = text_mask.__wrapped__("héllo", 14)
     assert mask.shape[1] > 20 and mask.max() > 100
     assert cv2.countNonZero(mask[:, -2:]) <= mask.shape[0]

@@ -3,8 +3,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-
-from pipeline.prefetch import prefetch
+from camreel.runtime.concurrency import prefetch
 
 
 def lanes() -> int:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-
-from pipeline.cli.progress import MODES, clock_time, closing_lines, open_reporter, short_name
-from pipeline.structures import Counts, Segment, Summary
+from camreel.cli.progress import MODES, clock_time, closing_lines, open_reporter, short_name
+from camreel.structures import Counts, Segment, Summary
 
 
 @dataclass(frozen=True, slots=True)

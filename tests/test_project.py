@@ -4,9 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+from camreel.imageops.grid import fit_cells
+from camreel.stages.resample import resample, resample_maps
+from camreel.structures import Grid
 
-from pipeline.project import fitted, on_picture, project
-from pipeline.structures import Grid
 from tests.make import activation, frames
 
 
@@ -18,14 +19,14 @@ def on_grid(maps, start, jump, width=640, height=360):
 def test_a_cell_is_drawn_where_it_lies_and_not_half_a_cell_off():
     maps = np.zeros((1, 6, 11), np.float32)
     maps[0, 2, 4] = 1
-    (out,) = project([on_grid(maps, start=(0.0, 0.0), jump=(64.0, 64.0))])
+    (out,) = resample([on_grid(maps, start=(0.0, 0.0), jump=(64.0, 64.0))])
     y, x = np.unravel_index(out.maps[0].argmax(), out.maps[0].shape)
     assert out.grid.start[1] + out.grid.jump[1] * x == pytest.approx(4 * 64, abs=out.grid.jump[1])
     assert out.grid.start[0] + out.grid.jump[0] * y == pytest.approx(2 * 64, abs=out.grid.jump[0])
 
 
 def test_the_new_cells_tile_the_picture():
-    (out,) = project([on_grid(np.ones((2, 3, 5), np.float32), (10.0, 10.0), (100.0, 100.0))])
+    (out,) = resample([on_grid(np.ones((2, 3, 5), np.float32), (10.0, 10.0), (100.0, 100.0))])
     height, width = out.maps.shape[1:]
     assert (height, width) == (60, 107)
     assert out.grid.start[0] - out.grid.jump[0] / 2 == pytest.approx(-0.5)
@@ -35,15 +36,15 @@ def test_the_new_cells_tile_the_picture():
 
 def test_a_ramp_stays_a_ramp_and_is_held_beyond_the_outermost_cells():
     ramp = np.tile(np.arange(6, dtype=np.float32) * 100, (4, 1))[None]
-    (out,) = project([on_grid(ramp, (50.0, 50.0), (100.0, 100.0))])
+    (out,) = resample([on_grid(ramp, (50.0, 50.0), (100.0, 100.0))])
     x = out.grid.start[1] + out.grid.jump[1] * np.arange(out.maps.shape[2])
     np.testing.assert_allclose(out.maps[0, 10], np.clip(x - 50, 0, 500), atol=0.01)
 
 
 def test_one_cell_and_no_class_are_no_trouble():
-    one = on_picture(on_grid(np.full((1, 1, 1), 3, np.float32), (50.0, 50.0), (100.0, 100.0)), (6, 10))
+    one = resample_maps(on_grid(np.full((1, 1, 1), 3, np.float32), (50.0, 50.0), (100.0, 100.0)), (6, 10))
     np.testing.assert_array_equal(one.maps, np.full((1, 6, 10), 3))
-    empty = on_picture(on_grid(np.empty((0, 3, 4), np.float32), (0.0, 0.0), (1.0, 1.0)), (6, 10))
+    empty = resample_maps(on_grid(np.empty((0, 3, 4), np.float32), (0.0, 0.0), (1.0, 1.0)), (6, 10))
     assert empty.maps.shape == (0, 6, 10)
 
 
@@ -51,4 +52,4 @@ def test_one_cell_and_no_class_are_no_trouble():
     ("size", "expected"), [((640, 360), (60, 107)), ((360, 640), (107, 60)), ((16, 8), (8, 16)), ((2000, 2), (1, 107))]
 )
 def test_the_projected_size_keeps_the_aspect_and_never_exceeds_the_picture(size, expected):
-    assert fitted(*size, 107) == expected
+    assert fit_cells(*size, 107) == expected

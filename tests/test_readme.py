@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from camreel.models.catalog import catalog
+from camreel.models.loading import load
 
-from pipeline.models import catalog, load
 from tests.test_flow import make_clip
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,5 +73,5 @@ def test_python_runs_as_it_stands(code, desk):
 def test_the_tree_names_what_is_there():
     tree = next(block for block in blocks("text") if "READ FIRST" in block)
     named = set(re.findall(r"(\w+(?:\.py|/))", tree)) - {"pipeline/", "tests/", "configs/"}
-    house = {path.name + ("/" if path.is_dir() else "") for path in (ROOT / "pipeline").iterdir()}
+    house = {path.name + ("/" if path.is_dir() else "") for path in (ROOT / "pipeline" / "camreel").iterdir()}
     assert named == {name for name in house if not name.startswith("__") and name != "py.typed"}

@@ -3,21 +3,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from camreel.errors import DeviceError
+from camreel.models.loading import load
+from camreel.recognize.backend import Backend, choose_backend, choose_device, map_cells
+from camreel.recognize.batches import ForwardRequest, backbone_batch
+from camreel.recognize.stage import recognize
+from camreel.stages.sample import fit_input, sample
+from camreel.stages.windows import windows
+from camreel.structures import ClassSelection, Grid
 
-from pipeline.errors import DeviceError
-from pipeline.models import load
-from pipeline.recognize import Backend, Look, Selection, choose_backend, look, map_cells, recognize
-from pipeline.recognize.backend import choose_device
-from pipeline.sample import input_size, sample
-from pipeline.structures import Grid
-from pipeline.windows import windows
 from tests.make import TinyRecognizer, numbered
 
 GRID = Grid((0, 0), (1, 1))
 
 
 def clips(count=40, clip_len=8, sides=(24,)):
-    sizes = [input_size(64, 48, side, fixed=False, smooth=False, fill=(0, 0, 0)) for side in sides]
+    sizes = [fit_input(64, 48, side, fixed=False, smooth=False, fill=(0, 0, 0)) for side in sides]
     return list(windows(sample(numbered(count), 15, 1 / 30, sizes), clip_len, clip_len // 2))
 
 
@@ -25,13 +26,13 @@ def cam(recognizer, features, classes):
     return torch.einsum("sk,bkthw->bsthw", recognizer.linear.weight[classes], features.maps.float())
 
 
-def run(recognizer=None, selection=Selection(), source=None, **kwargs):  # noqa: B008 (frozen)
+def run(recognizer=None, selection=ClassSelection(), source=None, **kwargs):  # noqa: B008 (frozen)
     kwargs.setdefault("backend", Backend())
     return list(recognize(clips() if source is None else source, recognizer or TinyRecognizer(), cam, selection, GRID, **kwargs))
 
 
 def test_maps_add_up_to_the_logit():
-    for answer in run(selection=Selection((0, 1, 2, 3, 4))):
+    for answer in run(selection=ClassSelection((0, 1, 2, 3, 4))):
         bias = TinyRecognizer().fc.bias.numpy()
         np.testing.assert_allclose(answer.maps.mean((1, 2, 3)) + bias, answer.logits, atol=1e-5)
         np.testing.assert_allclose(answer.slice_logits.mean(0), answer.logits, atol=1e-5)
@@ -42,7 +43,7 @@ def test_a_map_that_does_not_add_up_is_noticed():
     def wrong(recognizer, features, classes):
         return cam(recognizer, features, classes) * 1.1
 
-    answers = list(recognize(clips(), TinyRecognizer(), wrong, Selection(), GRID, backend=Backend()))
+    answers = list(recognize(clips(), TinyRecognizer(), wrong, ClassSelection(), GRID, backend=Backend()))
     assert max(a.error for a in answers) > 1e-3
 
 
@@ -57,7 +58,7 @@ def test_batches_change_nothing_but_the_speed():
 
 
 def test_each_clip_maps_its_own_top_classes_and_those_on_top_before():
-    answers = run(selection=Selection(top_k=1))
+    answers = run(selection=ClassSelection(top_k=1))
     tops = [set(a.slice_logits.argmax(1).tolist()) for a in answers]
     assert set(answers[0].classes.tolist()) == tops[0]
     for before, now, answer in zip(tops, tops[1:], answers[1:], strict=False):
@@ -66,7 +67,7 @@ def test_each_clip_maps_its_own_top_classes_and_those_on_top_before():
 
 
 def test_chosen_classes_are_mapped_always_and_alone():
-    assert {tuple(a.classes.tolist()) for a in run(selection=Selection((3, 1)))} == {(1, 3)}
+    assert {tuple(a.classes.tolist()) for a in run(selection=ClassSelection((3, 1)))} == {(1, 3)}
 
 
 def test_out_of_memory_halves_the_batch_and_says_so():
@@ -140,7 +141,7 @@ def test_the_shape_of_the_maps_is_known_before_the_first_frame(name):
 
 
 def test_no_grad_mode_leaks_to_the_consumer():
-    stream = recognize(clips(), TinyRecognizer(), cam, Selection(), GRID, backend=Backend())
+    stream = recognize(clips(), TinyRecognizer(), cam, ClassSelection(), GRID, backend=Backend())
     next(stream)
     assert not torch.is_inference_mode_enabled()
     stream.close()
@@ -166,15 +167,15 @@ def test_a_number_format_whose_maps_differ_is_not_chosen(monkeypatch):
             found = super().features(clips, keep)
             return type(found)(found.maps * (1.05 if clips.dtype == torch.bfloat16 else 1.0))
 
-    monkeypatch.setattr("pipeline.recognize.backend._has_bfloat16", lambda device: True)
+    monkeypatch.setattr("camreel.recognize.backend._has_bfloat16", lambda device: True)
     assert choose_backend(Coarse(), "cpu", "auto", None).dtype == torch.float32
 
 
 def test_clips_of_several_videos_are_seen_together_as_alone():
     net = TinyRecognizer()
     videos = torch.randn(3, 3, 8, 24, 32, generator=torch.Generator().manual_seed(0))
-    looks = [Look(videos[:1], (2, 6)), Look(videos[1:], (2, 6))]
+    looks = [ForwardRequest(videos[:1], (2, 6)), ForwardRequest(videos[1:], (2, 6))]
     assert looks[0].kind == looks[1].kind
-    for one, other in zip(look(net, looks), looks, strict=True):
+    for one, other in zip(backbone_batch(net, looks), looks, strict=True):
         torch.testing.assert_close(one.maps, net.features(other.clips, (2, 6)).maps)
-    assert Look(videos[:1], None).kind != looks[0].kind
+    assert ForwardRequest(videos[:1], None).kind != looks[0].kind

@@ -3,9 +3,9 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from camreel.imageops.guided_filter import guided_filter
+from camreel.stages.refine import refine
 
-from pipeline.guided import guided
-from pipeline.refine import refine
 from tests.make import activation, frames, picture
 
 
@@ -25,7 +25,7 @@ def test_a_soft_map_is_pulled_to_the_edge_of_the_picture():
 def test_where_the_picture_is_flat_the_map_is_only_blurred():
     flat = np.full((80, 100), 0.5, np.float32)
     values = np.random.default_rng(0).random((1, 40, 50)).astype(np.float32)
-    out = guided(flat, values)
+    out = guided_filter(flat, values)
     assert abs(out.mean() - values.mean()) < 0.02
     assert out.std() < values.std() / 4
 
@@ -45,16 +45,16 @@ def test_it_is_the_guided_filter_where_guide_and_maps_have_the_same_size():
         [guide[w].mean() for w in windows]
     ).reshape(20, 30)
     mean = [np.array([x[w].mean() for w in windows]).reshape(20, 30) for x in (slope, offset)]
-    out = guided(guide, values[None], reach=radius / 30, epsilon=0.01)[0]
+    out = guided_filter(guide, values[None], reach=radius / 30, epsilon=0.01)[0]
     np.testing.assert_allclose(out[inner], (mean[0] * guide + mean[1])[inner], atol=1e-4)
 
 
 def test_every_class_is_filtered_as_if_alone():
     rng = np.random.default_rng(2)
     guide, maps = rng.random((40, 60)).astype(np.float32), rng.normal(size=(3, 20, 30)).astype(np.float32)
-    together = guided(guide, maps)
+    together = guided_filter(guide, maps)
     for i in range(3):
-        np.testing.assert_allclose(together[i], guided(guide, maps[i : i + 1])[0], atol=1e-5)
+        np.testing.assert_allclose(together[i], guided_filter(guide, maps[i : i + 1])[0], atol=1e-5)
 
 
 def test_a_frame_without_maps_passes():

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from camreel.imageops.color import yuv_to_rgb_matrix
+from camreel.stages.sample import MAX_GAP_TICKS, fit_input, input_pictures, sample
+from camreel.structures import Picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sample import GAP_TICKS, input_size, rgb_matrix, sample, shrink
-from pipeline.structures import Picture
 from tests.make import frames, numbered, picture
 
 
@@ -38,8 +39,8 @@ def test_the_nearest_frame_answers_a_tick_at_any_frame_rate():
 
 def test_a_long_gap_moves_the_clock_instead_of_repeating_a_still_for_hours():
     out = list(sample(frames([0, 1 / 15, 3600.0, 3600 + 1 / 15]), 15, 1 / 15, ()))
-    assert [f.samples for f in out] == [1, 1, GAP_TICKS, 1]
-    assert [f.tick for f in out] == pytest.approx([0, 1, 1 + GAP_TICKS, 2 + GAP_TICKS], abs=0.6)
+    assert [f.samples for f in out] == [1, 1, MAX_GAP_TICKS, 1]
+    assert [f.tick for f in out] == pytest.approx([0, 1, 1 + MAX_GAP_TICKS, 2 + MAX_GAP_TICKS], abs=0.6)
 
 
 @settings(max_examples=200, deadline=None)
@@ -67,21 +68,21 @@ def test_colours_come_out_right(matrix, full):
     cb, cr = (rgb[2] - y) / (2 * (1 - kb)), (rgb[0] - y) / (2 * (1 - kr))
     y, cb, cr = (y, cb + 128, cr + 128) if full else (16 + y * 219 / 255, 128 + cb * 224 / 255, 128 + cr * 224 / 255)
     planes = [np.full(shape, round(value), np.uint8) for shape, value in (((8, 8), y), ((4, 4), cb), ((4, 4), cr))]
-    small = shrink(Picture(*planes, matrix, full), input_size(8, 8, 4, fixed=False, smooth=False, fill=(0, 0, 0)))
+    small = input_pictures(Picture(*planes, matrix, full), fit_input(8, 8, 4, fixed=False, smooth=False, fill=(0, 0, 0)))
     np.testing.assert_allclose(small[1, 1], rgb, atol=2)
-    assert rgb_matrix(Picture(*planes, matrix, full)).shape == (3, 4)
+    assert yuv_to_rgb_matrix(Picture(*planes, matrix, full)).shape == (3, 4)
 
 
 def test_the_whole_picture_is_kept_with_its_aspect():
-    size = input_size(640, 360, 112, fixed=False, smooth=False, fill=(0, 0, 0))
+    size = fit_input(640, 360, 112, fixed=False, smooth=False, fill=(0, 0, 0))
     assert (size.width, size.height) == (199, 112)
-    portrait = input_size(360, 640, 112, fixed=False, smooth=False, fill=(0, 0, 0))
+    portrait = fit_input(360, 640, 112, fixed=False, smooth=False, fill=(0, 0, 0))
     assert (portrait.width, portrait.height) == (112, 199)
 
 
 def test_a_network_of_fixed_size_gets_the_picture_fitted_inside():
-    size = input_size(640, 360, 224, fixed=True, smooth=False, fill=(10, 20, 30))
-    small = shrink(picture(640, 360, 235), size)
+    size = fit_input(640, 360, 224, fixed=True, smooth=False, fill=(10, 20, 30))
+    small = input_pictures(picture(640, 360, 235), size)
     assert small.shape == (224, 224, 3)
     assert tuple(small[0, 0]) == (10, 20, 30)
     assert small[112, 112].min() > 250
@@ -91,10 +92,10 @@ def test_a_bright_dot_is_where_the_grid_says_it_is():
     luma = np.full((360, 640), 16)
     luma[100:110, 400:410] = 235
     for size in (
-        input_size(640, 360, 112, fixed=False, smooth=True, fill=(0, 0, 0)),
-        input_size(640, 360, 224, fixed=True, smooth=True, fill=(0, 0, 0)),
+        fit_input(640, 360, 112, fixed=False, smooth=True, fill=(0, 0, 0)),
+        fit_input(640, 360, 224, fixed=True, smooth=True, fill=(0, 0, 0)),
     ):
-        small = shrink(picture(640, 360, luma), size).astype(float).sum(2)
+        small = input_pictures(picture(640, 360, luma), size).astype(float).sum(2)
         rows, columns = np.indices(small.shape)
         y, x = (small * rows).sum() / small.sum(), (small * columns).sum() / small.sum()
         grid = size.grid(640, 360, (0, 0), (1, 1))
@@ -103,7 +104,7 @@ def test_a_bright_dot_is_where_the_grid_says_it_is():
 
 
 def test_two_sizes_give_two_inputs_and_unseen_frames_none():
-    sizes = [input_size(64, 48, side, fixed=False, smooth=False, fill=(0, 0, 0)) for side in (16, 24)]
+    sizes = [fit_input(64, 48, side, fixed=False, smooth=False, fill=(0, 0, 0)) for side in (16, 24)]
     out = list(sample(frames([0, 1 / 30, 2 / 30]), 15, 1 / 30, sizes))
     assert [[i.shape for i in f.inputs] for f in out] == [[(16, 21, 3), (24, 32, 3)], [], [(16, 21, 3), (24, 32, 3)]]
 

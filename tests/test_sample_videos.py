@@ -8,11 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-
-from pipeline.figures import film
-from pipeline.sources import open_source
-from pipeline.structures import Picture
-from pipeline.truth import check_truth, find_truth, read_origin, read_truth, truth_files
+from camreel.annotations import check_truth, find_truth, read_origin, read_truth, truth_files
+from camreel.sources import open_source
+from camreel.structures import Picture
+from camreel.synthetic import film
 
 FOLDER = Path(__file__).resolve().parents[1] / "sample_videos"
 README = (FOLDER / "README.md").read_text()

@@ -7,10 +7,9 @@ import json
 from typing import Any
 
 import pytest
+from camreel.records import LINE, Document, json_schema
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
-
-from pipeline.schema import LINE, Document, json_schema
 
 Record = dict[str, Any]
 

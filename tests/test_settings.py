@@ -4,11 +4,11 @@ import dataclasses
 from fractions import Fraction
 
 import pytest
+from camreel.config.schema import Config
+from camreel.errors import ConfigError
+from camreel.run_plan import TILE_SAMPLES, find_classes, make_plan
+from camreel.structures import VideoInfo
 
-from pipeline.config import Config
-from pipeline.errors import ConfigError
-from pipeline.settings import TILE, class_ids, settle
-from pipeline.structures import VideoInfo
 from tests.make import TinyRecognizer
 
 INFO = VideoInfo("clip.mp4", 640, 360, 0, Fraction(1, 1000), Fraction(30), None, None)
@@ -16,7 +16,7 @@ INFO = VideoInfo("clip.mp4", 640, 360, 0, Fraction(1, 1000), Fraction(30), None,
 
 def settled(recognizer=None, info=INFO, **sections):
     sections.setdefault("model", {}).setdefault("precision", "float32")
-    return settle(info, recognizer or TinyRecognizer(), Config.model_validate(sections))
+    return make_plan(info, recognizer or TinyRecognizer(), Config.model_validate(sections))
 
 
 def without_margin(**changes):
@@ -53,7 +53,7 @@ def test_pixels_that_are_not_square_are_seen_in_their_true_shape():
 
 def test_networks_with_a_margin_tile_and_others_overlap_by_half():
     tiled = settled()
-    assert (tiled.clip_len, tiled.stride, tiled.margin) == (TILE + 4, TILE, 2)
+    assert (tiled.clip_len, tiled.stride, tiled.margin) == (TILE_SAMPLES + 4, TILE_SAMPLES, 2)
     halved = settled(without_margin(clip_len=16))
     assert (halved.clip_len, halved.stride, halved.margin) == (16, 8, 0)
 
@@ -79,13 +79,13 @@ def test_sizes_that_do_not_fit_the_network_are_refused_with_what_does(recognizer
 
 
 def test_classes_are_found_by_name_in_any_case_and_by_id():
-    assert class_ids(("Black Swan", "0", "black swan"), ("goose", "black swan")) == (1, 0)
+    assert find_classes(("Black Swan", "0", "black swan"), ("goose", "black swan")) == (1, 0)
 
 
 @pytest.mark.parametrize("word", ["blak swan", "2", "-1"])
 def test_an_unknown_class_is_an_error_that_names_the_nearest(word):
     with pytest.raises(ConfigError) as caught:
-        class_ids((word,), ("goose", "black swan"))
+        find_classes((word,), ("goose", "black swan"))
     assert caught.value.exit_code == 2
     assert "ids from 0 to 1" in caught.value.todo
     if word == "blak swan":

@@ -24,15 +24,13 @@ import cv2  # noqa: F401 - before av
 import av  # isort: skip
 import numpy as np
 import pytest
-
-from pipeline.errors import ConfigError
-from pipeline.screen import Screen
-from pipeline.sinks import push as module
-from pipeline.sinks.push import Push
-from pipeline.sinks.push.address import parse
-from pipeline.sinks.push.courier import Courier
-from pipeline.sinks.video import encoder
-from pipeline.structures import Frame, Picture
+from camreel.errors import ConfigError
+from camreel.sinks import publish as module
+from camreel.sinks.publish import Push
+from camreel.sinks.publish.address import parse
+from camreel.sinks.publish.publisher import Courier
+from camreel.sinks.video import encoder
+from camreel.structures import DisplayFrame, Frame, Picture
 
 MILLI = Fraction(1, 1000)
 ROOT = str(Path(__file__).resolve().parents[1])
@@ -51,11 +49,11 @@ def luma(n: int) -> int:
     return 40 + n * 4 % 180
 
 
-def screen(n: int, width: int = 160, height: int = 120, y: np.ndarray | None = None) -> Screen:
+def screen(n: int, width: int = 160, height: int = 120, y: np.ndarray | None = None) -> DisplayFrame:
     half = height // 2, width // 2
     chroma = np.full(half, 128, np.uint8)
     annotated = Picture(np.full((height, width), luma(n), np.uint8) if y is None else y, chroma, chroma)
-    return Screen(annotated, Frame(n, None, n / 25, MILLI, annotated), None, None)
+    return DisplayFrame(annotated, Frame(n, None, n / 25, MILLI, annotated), None, None)
 
 
 class Clock:
@@ -395,7 +393,7 @@ def test_another_size_is_another_connection() -> None:
 def test_an_encoder_that_fails_is_a_reason_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with serving() as server, pushing(f"tcp://127.0.0.1:{server.port}") as feed:
         feed.until(lambda: feed.push.sent >= 1)
-        monkeypatch.setattr("pipeline.sinks.video.encoding.Encoding.encode", lambda *_: av.open("/no/such/file"))
+        monkeypatch.setattr("camreel.sinks.video.encoding.Encoding.encode", lambda *_: av.open("/no/such/file"))
         feed.until(lambda: feed.push.lost >= 1)
         assert feed.push.reason == "No such file or directory"
 

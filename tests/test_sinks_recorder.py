@@ -19,14 +19,12 @@ import cv2  # noqa: F401 - before av
 import av  # isort: skip
 import numpy as np
 import pytest
-
-from pipeline.errors import ConfigError, OutputError
-from pipeline.screen import Screen
-from pipeline.sinks.video import encoder
-from pipeline.sinks.video.clock import Elapsed
-from pipeline.sinks.video.encoding import Coding, Encoding, color_tags
-from pipeline.sinks.video.recorder import Recorder
-from pipeline.structures import Frame, Picture
+from camreel.errors import ConfigError, OutputError
+from camreel.sinks.video import encoder
+from camreel.sinks.video.clock import Elapsed
+from camreel.sinks.video.encoding import Coding, Encoding, color_tags
+from camreel.sinks.video.recorder import Recorder
+from camreel.structures import DisplayFrame, Frame, Picture
 
 MILLI = Fraction(1, 1000)
 ROOT = str(Path(__file__).resolve().parents[1])
@@ -42,16 +40,16 @@ def luma(n: int) -> int:
     return 40 + n * 4 % 180
 
 
-def screen(n: int, time: float, width: int = 160, height: int = 120, level: int | None = None, **kw: Any) -> Screen:
+def screen(n: int, time: float, width: int = 160, height: int = 120, level: int | None = None, **kw: Any) -> DisplayFrame:
     """A screen whose luma tells its number; the frame that it shows has another size."""
     half = height // 2, width // 2
     y = np.full((height, width), luma(n) if level is None else level, np.uint8)
     annotated = Picture(y, np.full(half, 110, np.uint8), np.full(half, 140, np.uint8), **kw)
     raw = Picture(y[:9, :9], annotated.u[:5, :5], annotated.v[:5, :5])
-    return Screen(annotated, Frame(n, None, time, MILLI, raw, captured=1000 + time), None, None)
+    return DisplayFrame(annotated, Frame(n, None, time, MILLI, raw, captured=1000 + time), None, None)
 
 
-def at(times: Sequence[float], **kw: Any) -> list[Screen]:
+def at(times: Sequence[float], **kw: Any) -> list[DisplayFrame]:
     return [screen(n, time, **kw) for n, time in enumerate(times)]
 
 
@@ -64,7 +62,7 @@ def recording(path: Path, **kw: Any) -> Iterator[Recorder]:
         recorder.abandon()
 
 
-def record(path: Path, screens: Sequence[Screen], **kw: Any) -> Recorder:
+def record(path: Path, screens: Sequence[DisplayFrame], **kw: Any) -> Recorder:
     with recording(path, **kw) as recorder:
         for item in screens:
             recorder.write(item)
@@ -253,7 +251,7 @@ def test_a_full_disk_is_an_output_error_and_leaves_the_parts_before(tmp_path: Pa
         for n in range(10):
             recorder.write(screen(n, n / 10))
         (tmp_path / "full.mp4").symlink_to("/dev/full")
-        monkeypatch.setattr("pipeline.sinks.video.writer.partial_name", lambda path: tmp_path / "full.mp4")
+        monkeypatch.setattr("camreel.sinks.video.writer.partial_name", lambda path: tmp_path / "full.mp4")
         with pytest.raises(OutputError, match="free some space") as caught:
             for n in range(10, 200):
                 recorder.write(screen(n, 1.0 + n / 10))

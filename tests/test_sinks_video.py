@@ -20,10 +20,9 @@ import cv2  # noqa: F401 - before av
 import av  # isort: skip
 import numpy as np
 import pytest
-
-from pipeline.errors import ConfigError, OutputError
-from pipeline.sinks.video import VideoSink, encoder
-from pipeline.structures import (
+from camreel.errors import ConfigError, OutputError
+from camreel.sinks.video import VideoSink, encoder
+from camreel.structures import (
     Action,
     ColorTags,
     Counts,
@@ -311,7 +310,7 @@ def test_broken_sound_never_stops_the_video(tmp_path: Path, monkeypatch: pytest.
     def refuse(self: object, packet: object, offset: float) -> None:
         raise av.error.ArgumentError(errno.EINVAL, "no")
 
-    monkeypatch.setattr("pipeline.sinks.video.AudioTrack.write", refuse)
+    monkeypatch.setattr("camreel.sinks.video.AudioTrack.write", refuse)
     sink = with_sound(sound(tmp_path / "sound.mkv", "aac"), tmp_path / "out.mp4")
     assert len(decoded(tmp_path / "out.mp4")[0]) == 50
     assert len(sink.fallbacks) == 1 and "ends early" in sink.fallbacks[0]

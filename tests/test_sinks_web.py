@@ -18,15 +18,13 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+from camreel.errors import ConfigError, OutputError
+from camreel.imageops.color import rgb_to_yuv
+from camreel.sinks.web import Record, ViewChanged, WebPage
+from camreel.sinks.web.jpeg import WIDEST, jpeg
+from camreel.structures import DisplayOptions, Matrix, Picture
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
-
-from pipeline.errors import ConfigError, OutputError
-from pipeline.overlay.color import rgb_to_yuv
-from pipeline.screen import View
-from pipeline.sinks.web import Record, ViewChanged, WebPage
-from pipeline.sinks.web.jpeg import WIDEST, jpeg
-from pipeline.structures import Matrix, Picture
 
 CLASSES = ["walk", "jump", "wave"]
 HERE = "127.0.0.1:0"
@@ -48,7 +46,7 @@ def decoded(data: bytes) -> np.ndarray:
 
 @contextmanager
 def serving(address: str = HERE, **kw: Any) -> Iterator[WebPage]:
-    values = {"title": "test", "classes": CLASSES, "view": View(), "camera": False, "can_record": True, "metrics": lambda: "up 1\n"}
+    values = {"title": "test", "classes": CLASSES, "view": DisplayOptions(), "camera": False, "can_record": True, "metrics": lambda: "up 1\n"}
     with WebPage(address, **{**values, **kw}) as page:
         yield page
 
@@ -91,7 +89,7 @@ def visiting(page: WebPage, path: str = "live", **kw: Any) -> Iterator[Visitor]:
 
 
 def test_a_visitor_is_told_what_there_is_and_then_shown_the_picture():
-    with serving(title="rtsp://cam/", view=View(1, 0.25, 0.5)) as page, visiting(page) as visitor:
+    with serving(title="rtsp://cam/", view=DisplayOptions(1, 0.25, 0.5)) as page, visiting(page) as visitor:
         assert visitor.hello["view"] == {"class_id": 1, "least_score": 0.25, "opacity": 0.5}
         assert visitor.hello["hello"] | {"colors": []} == {
             "title": "rtsp://cam/", "classes": CLASSES, "colors": [], "record": True, "camera": False,
@@ -175,13 +173,13 @@ def test_commands_come_once_and_of_each_kind_only_the_last():
             pass
         while other.receive()[0]["view"] != wanted:
             pass
-        assert page.commands() == [ViewChanged(View(2, 1.0, 0.0)), Record(True)]
+        assert page.commands() == [ViewChanged(DisplayOptions(2, 1.0, 0.0)), Record(True)]
         assert page.commands() == []
 
 
 def test_a_view_that_was_chosen_elsewhere_reaches_the_page():
     with serving() as page, visiting(page) as visitor:
-        page.set_view(View(1))
+        page.set_view(DisplayOptions(1))
         assert visitor.receive()[0]["view"]["class_id"] == 1
         assert page.commands() == []
 
@@ -418,11 +416,11 @@ def test_show_never_waits_for_visitors():
 def test_without_its_packages_the_page_says_what_to_install():
     code = """
 import sys
-import pipeline.sinks
+import camreel.sinks
 assert not {"starlette", "uvicorn", "websockets", "asyncio"} & set(sys.modules)
 sys.modules["uvicorn"] = None
 try:
-    import pipeline.sinks.web
+    import camreel.sinks.web
 except Exception as error:
     print(type(error).__name__, error)
 """

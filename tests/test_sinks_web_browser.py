@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from camreel.sinks.web import Command, Record, ViewChanged, WebPage
+from camreel.structures import DisplayOptions
 
-from pipeline.screen import View
-from pipeline.sinks.web import Command, Record, ViewChanged, WebPage
 from tests.browser import Browser, Tab, browser, film
 from tests.test_sinks_web import CLASSES, RED, decoded, plain, serving
 
@@ -116,15 +116,15 @@ def test_the_picture_may_change_its_size(chromium):
 
 
 def test_sliders_move_by_keyboard_and_become_commands(chromium):
-    with looking(chromium, view=View(None, 0.2, 0.6)) as (page, tab):
+    with looking(chromium, view=DisplayOptions(None, 0.2, 0.6)) as (page, tab):
         tab.until("least.value === '0.2' && opacity.value === '0.6'")
         tab.get("least.focus()")
         tab.key("ArrowRight", 39)
-        assert asked(tab, page) == [ViewChanged(View(None, 0.21, 0.6))]
+        assert asked(tab, page) == [ViewChanged(DisplayOptions(None, 0.21, 0.6))]
         assert text(tab, "least-value") == "21 %"
         tab.get("opacity.focus()")
         tab.key("End", 35)
-        assert asked(tab, page) == [ViewChanged(View(None, 0.21, 1.0))]
+        assert asked(tab, page) == [ViewChanged(DisplayOptions(None, 0.21, 1.0))]
 
 
 def test_a_class_is_found_by_part_of_its_name(chromium):
@@ -156,17 +156,17 @@ def test_a_score_is_a_button_that_picks_its_class(chromium):
         page.show(plain(RED), time.monotonic(), STATUS)
         tab.until("document.querySelectorAll('#scores button').length === 2")
         tab.click("#scores button")
-        assert asked(tab, page) == [ViewChanged(View(2))]
+        assert asked(tab, page) == [ViewChanged(DisplayOptions(2))]
         page.tell(STATUS)
         tab.until("document.querySelector('#scores button[aria-pressed=true]')")
         assert tab.get("document.getElementById('class').value") == "wave"
         tab.click("#scores button")
-        assert asked(tab, page) == [ViewChanged(View(None))]
+        assert asked(tab, page) == [ViewChanged(DisplayOptions(None))]
 
 
 def test_all_visitors_see_the_same_choice(chromium):
     with looking(chromium) as (page, tab):
-        page.set_view(View(1, 0.5, 0.25))
+        page.set_view(DisplayOptions(1, 0.5, 0.25))
         tab.until("document.getElementById('class').value === 'jump' && least.value === '0.5' && opacity.value === '0.25'")
 
 

@@ -16,13 +16,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-
-from pipeline.errors import OutputError
-from pipeline.overlay.color import rgb_to_yuv
-from pipeline.sinks import window as module
-from pipeline.sinks.snapshot import bgr, snapshot
-from pipeline.sinks.window import Window, has_screen
-from pipeline.structures import Matrix, Picture
+from camreel.errors import OutputError
+from camreel.imageops.color import rgb_to_yuv
+from camreel.sinks import window as module
+from camreel.sinks.snapshot import bgr, snapshot
+from camreel.sinks.window import Window, has_screen
+from camreel.structures import Matrix, Picture
 
 ROOT = str(Path(__file__).resolve().parents[1])
 SOON = 30.0

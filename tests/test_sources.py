@@ -20,13 +20,13 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
-
-from pipeline.errors import InputError
-from pipeline.sources import Source, expand, open_source
-from pipeline.sources.clock import Clock, zero_of
-from pipeline.sources.decoder import PATIENCE, Decoder
-from pipeline.sources.picture import Conversion
-from pipeline.structures import ColorTags, Frame, Picture
+from camreel.errors import InputError
+from camreel.interfaces import Source
+from camreel.sources import expand, open_source
+from camreel.sources.decoder import PATIENCE, Decoder
+from camreel.sources.picture import Conversion
+from camreel.sources.timestamps import Clock, zero_of
+from camreel.structures import ColorTags, Frame, Picture
 
 # fmt: off
 ACTIONS = [
@@ -752,7 +752,7 @@ def test_peculiar_file_names_are_just_names(tmp_path: Path, monkeypatch: pytest.
 
 def test_standard_input_is_read_quietly(tmp_path: Path) -> None:
     path = spoil(mjpeg(tmp_path / "a.avi", 12), (4,))
-    code = "from pipeline.sources import open_source\nprint([f.pts for f in open_source('-', start=0.2)])"
+    code = "from camreel.sources import open_source\nprint([f.pts for f in open_source('-', start=0.2)])"
     with path.open("rb") as file:
         done = subprocess.run([sys.executable, "-c", code], stdin=file, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("[2, 3, 5, 6, 7, 8, 9, 10, 11]\n", "")

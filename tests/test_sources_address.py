@@ -6,10 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from pipeline.errors import InputError
-from pipeline.sources import expand, open_source
-from pipeline.sources.address import parse, without_credentials
+from camreel.errors import InputError
+from camreel.sources import expand, open_source
+from camreel.sources.address import parse, without_credentials
 
 
 @pytest.mark.parametrize(

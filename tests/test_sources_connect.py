@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from camreel.errors import InputError
+from camreel.sources import Event, LiveSource, Patience, connections
+from camreel.sources.address import parse
+from camreel.sources.container import Unreachable
+from camreel.sources.realtime import pace
+from camreel.sources.reconnect import Line
+from camreel.sources.timeline import STEP
+from camreel.structures import Frame, VideoInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import InputError
-from pipeline.sources import Event, LiveSource, Patience, connections
-from pipeline.sources.address import parse
-from pipeline.sources.connect import Line
-from pipeline.sources.opening import Unreachable
-from pipeline.sources.pace import pace
-from pipeline.sources.running import STEP
-from pipeline.structures import Frame, VideoInfo
 from tests.cameras import LOOP, HlsServer, MjpegServer, RtspServer, number_of
 from tests.make import MILLI, picture
 from tests.test_sources import mjpeg

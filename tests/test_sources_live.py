@@ -14,15 +14,15 @@ from typing import Any
 
 import av
 import pytest
+from camreel.errors import InputError
+from camreel.sources import LiveSource, open_source
+from camreel.sources.address import parse
+from camreel.sources.container import Unreachable
+from camreel.sources.decoder import Decoder, Watch
+from camreel.sources.open import open_address
+from camreel.sources.timestamps import Clock
+from camreel.structures import Frame
 
-from pipeline.errors import InputError
-from pipeline.sources import LiveSource, open_source
-from pipeline.sources.address import parse
-from pipeline.sources.clock import Clock
-from pipeline.sources.decoder import Decoder, Watch
-from pipeline.sources.entrance import open_address
-from pipeline.sources.opening import Unreachable
-from pipeline.structures import Frame
 from tests import cameras
 from tests.cameras import LOOP, Camera, HlsServer, MjpegServer, RtmpServer, RtspServer, TsServer, UdpSender, h264, number_of
 from tests.test_sources import with_audio

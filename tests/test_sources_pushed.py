@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 import pytest
-
-from pipeline.sources.pushed import PAUSE, pushed_connections
-from pipeline.structures import Frame, VideoInfo
+from camreel.sources.browser import PAUSE, pushed_connections
+from camreel.structures import Frame, VideoInfo
 
 RNG = np.random.default_rng(0)
 

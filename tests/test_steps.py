@@ -8,23 +8,25 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from camreel.cams.maps import activation_maps
+from camreel.models.registry import ARCHITECTURES
+from camreel.models.stream_state import LayerState
+from camreel.recognize.backend import Backend
+from camreel.recognize.stage import recognize
+from camreel.recognize.streaming import StepRequest, step_batch
+from camreel.stages.sample import fit_input, sample
+from camreel.stages.stitch import stitch
+from camreel.stages.windows import stream_steps, windows
+from camreel.structures import ClassSelection, Frame, Grid
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.cams import activation_maps
-from pipeline.models import Memory
-from pipeline.models.table import NETWORKS
-from pipeline.recognize import Backend, Selection, Step, advance, recognize
-from pipeline.sample import input_size, sample
-from pipeline.stitch import stitch
-from pipeline.structures import Frame, Grid
-from pipeline.windows import steps, windows
 from tests.make import numbered
 from tests.networks import network
 
-REMEMBER = sorted(name for name, family in NETWORKS.items() if family.advance is not None)
+REMEMBER = sorted(name for name, family in ARCHITECTURES.items() if family.advance is not None)
 GRID = Grid((0.0, 0.0), (8.0, 8.0))
-SIZE = input_size(64, 48, 32, fixed=False, smooth=False, fill=(0, 0, 0))
+SIZE = fit_input(64, 48, 32, fixed=False, smooth=False, fill=(0, 0, 0))
 
 
 def noise(samples: int, videos: int = 1) -> torch.Tensor:
@@ -32,7 +34,7 @@ def noise(samples: int, videos: int = 1) -> torch.Tensor:
 
 
 def in_steps(name: str, x: torch.Tensor, lengths: list[int]) -> tuple[torch.Tensor, list[int]]:
-    """The maps of videos seen in steps, and how many samples each step made known."""
+    """The maps of videos seen in stream_steps, and how many samples each step made known."""
     net, memory = network(name), network(name).begin()
     first = net.geometry.margin + 1
     found = [net.advance(x[:, :, :first], memory, (True, False)).maps]
@@ -85,19 +87,19 @@ def test_videos_side_by_side_are_as_alone(name):
     alone, memories, apart = [], [net.begin() for _ in videos], []
     for video in videos:
         memory = net.begin()
-        advance(net, [Step(video[None, :, : margin + 1], memory, (True, False))])
-        alone.append(advance(net, [Step(video[None, :, margin + 1 :], memory, (False, False))])[0].maps)
+        step_batch(net, [StepRequest(video[None, :, : margin + 1], memory, (True, False))])
+        alone.append(step_batch(net, [StepRequest(video[None, :, margin + 1 :], memory, (False, False))])[0].maps)
     for video, memory in zip(videos, memories, strict=True):
-        apart.append(Step(video[None, :, : margin + 1], memory, (True, False)))
-        advance(net, apart[-1:])
-    following = [Step(v[None, :, margin + 1 :], m, (False, False)) for v, m in zip(videos, memories, strict=True)]
+        apart.append(StepRequest(video[None, :, : margin + 1], memory, (True, False)))
+        step_batch(net, apart[-1:])
+    following = [StepRequest(v[None, :, margin + 1 :], m, (False, False)) for v, m in zip(videos, memories, strict=True)]
     assert len({step.kind for step in following}) == 1
-    for one, other in zip(advance(net, following), alone, strict=True):
+    for one, other in zip(step_batch(net, following), alone, strict=True):
         torch.testing.assert_close(one.maps, other, rtol=1e-5, atol=1e-5)
 
 
 def test_a_memory_holds_what_it_must_and_nothing_else():
-    memory = Memory()
+    memory = LayerState()
     for n in range(50):
         memory.follow("x", torch.full((1, 1, 3), float(n)), 2, keep=2)
     assert memory["x"].untyped_storage().nbytes() == 2 * 4
@@ -119,10 +121,10 @@ def answers(name: str, frames: list[Frame], *, whole: bool, classes: tuple[int, 
     margin = net.geometry.margin
     if whole:
         clips = recognize(
-            windows(sampled, 8 + 2 * margin, 8, margin), net, closed_form, Selection(classes), GRID, backend=Backend()
+            windows(sampled, 8 + 2 * margin, 8, margin), net, closed_form, ClassSelection(classes), GRID, backend=Backend()
         )
     else:
-        clips = recognize(steps(sampled), net, closed_form, Selection(classes), GRID, backend=Backend(), streams=True)
+        clips = recognize(stream_steps(sampled), net, closed_form, ClassSelection(classes), GRID, backend=Backend(), streams=True)
     return list(stitch(clips))
 
 
@@ -151,7 +153,7 @@ def test_an_answer_comes_as_soon_as_the_margin_allows(name):
 
     lags = []
     sampled = sample(watched(), net.frame_rate, 1 / 30, [SIZE])
-    clips = recognize(steps(sampled), net, closed_form, Selection((0,)), GRID, backend=Backend(), streams=True)
+    clips = recognize(stream_steps(sampled), net, closed_form, ClassSelection((0,)), GRID, backend=Backend(), streams=True)
     for activation in stitch(clips):
         lags.append(given_out[-1] - activation.frame.index)
     # In frames: the margin, and what lies between two samples.
@@ -176,7 +178,7 @@ def test_a_class_on_top_is_mapped_for_a_while():
     sampled = sample(numbered(120), net.frame_rate, 1 / 30, [SIZE])
     seen = [
         set(a.classes.tolist())
-        for a in recognize(steps(sampled), net, closed_form, Selection(top_k=1), GRID, backend=Backend(), streams=True)
+        for a in recognize(stream_steps(sampled), net, closed_form, ClassSelection(top_k=1), GRID, backend=Backend(), streams=True)
     ]
     tops = [s for s in seen if s]
     assert all(before <= now for before, now in zip(tops[:30], tops[1:31], strict=True))

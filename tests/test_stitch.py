@@ -5,15 +5,16 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from camreel.recognize.backend import Backend
+from camreel.recognize.stage import recognize
+from camreel.runtime.concurrency import prefetch
+from camreel.stages.sample import fit_input, sample
+from camreel.stages.stitch import stitch
+from camreel.stages.windows import windows
+from camreel.structures import ClassSelection, Clip, ClipActivation, Grid
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.prefetch import prefetch
-from pipeline.recognize import Backend, Selection, recognize
-from pipeline.sample import input_size, sample
-from pipeline.stitch import stitch
-from pipeline.structures import Clip, ClipActivation, Grid
-from pipeline.windows import windows
 from tests.make import TinyRecognizer, frames, numbered
 
 GRID = Grid((0, 0), (1, 1))
@@ -98,13 +99,13 @@ def no_maps(recognizer, features, classes):
 
 
 def run(source, clip_len, batch, depth, recognizer, rate=15.0):
-    sizes = [input_size(64, 48, recognizer.size, fixed=False, smooth=False, fill=(0, 0, 0))]
+    sizes = [fit_input(64, 48, recognizer.size, fixed=False, smooth=False, fill=(0, 0, 0))]
     margin = recognizer.geometry.margin
     clips = windows(
         sample(source, rate, 1 / 30, sizes), clip_len, clip_len - 2 * margin if margin else max(1, clip_len // 2), margin
     )
     clips = prefetch(clips, depth) if depth else clips
-    every = Selection(tuple(range(recognizer.count)))
+    every = ClassSelection(tuple(range(recognizer.count)))
     answers = recognize(clips, recognizer, no_maps, every, GRID, backend=Backend(batch=batch))
     return list(stitch(prefetch(answers, depth) if depth else answers))
 

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from pipeline.cli.app import main
-from pipeline.cli.progress import Lines
-from pipeline.cli.train import describe, view
-from pipeline.config import parse_span
-from pipeline.evaluate import Calibration
-from pipeline.learn import Outcome, Progress
+from camreel.cli.app import main
+from camreel.cli.progress import Lines
+from camreel.cli.train import describe, view
+from camreel.evaluate import Calibration
+from camreel.options import parse_length
+from camreel.train import Outcome, Progress
 
 TRAINING = Progress("training", 31, 42.5, 5400.0, 0.4123, 8.21, 1.9e-3, 1.44, {"map": 0.31, "top1": 0.25, "loss": 0.5})
 OUTCOME = Outcome(Path("f.safetensors"), Path("f.state.safetensors"), 31, 5401.0, {"map": 0.31, "top1": 0.25, "loss": 0.5})
@@ -41,8 +40,8 @@ class Training:
 @pytest.fixture
 def training(monkeypatch: pytest.MonkeyPatch) -> Training:
     fake = Training()
-    monkeypatch.setattr("pipeline.learn.run.train_figures", fake)
-    monkeypatch.setattr("pipeline.evaluate.calibrate", calibrated)
+    monkeypatch.setattr("camreel.train.films.train_figures", fake)
+    monkeypatch.setattr("camreel.evaluate.calibrate", calibrated)
     return fake
 
 
@@ -62,13 +61,13 @@ def call(*words: str) -> int:
     [("90m", 5400), ("1h30m", 5400), ("5400s", 5400), ("5400", 5400), ("1.5h", 5400), ("1m30", 90), (" 2h ", 7200)],
 )
 def test_lengths_of_time_are_read_as_people_write_them(text: str, seconds: float):
-    assert parse_span(text) == seconds
+    assert parse_length(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", " ", "x", "90 m", "-5m", "m", "30m1h", "1:30", "nan", "."])
 def test_what_is_no_length_of_time_is_refused(text: str):
     with pytest.raises(ValueError):
-        parse_span(text)
+        parse_length(text)
 
 
 def test_flags_arrive_and_standard_output_stays_empty(training: Training, capsys: pytest.CaptureFixture[str]):

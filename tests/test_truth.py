@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
-
-from pipeline.errors import InputError, OutputError
-from pipeline.structures import VideoInfo
-from pipeline.truth import NONE, Origin, Truth, check_truth, find_truth, read_origin, read_truth, runs, truth_path, write_truth
+from camreel.annotations import NONE, Origin, Truth, check_truth, find_truth, read_origin, read_truth, runs, truth_path, write_truth
+from camreel.errors import InputError, OutputError
+from camreel.structures import VideoInfo
 
 CLASSES = ("wave", "jump", "fall")
 ORIGIN = Origin("clip.mp4", 7, "pair")

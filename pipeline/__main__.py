@@ -1,5 +1,0 @@
-"""`python -m pipeline` is `camreel`."""
-
-from pipeline.cli.app import main
-
-main()

@@ -1,0 +1,5 @@
+"""`python -m camreel` is `camreel`."""
+
+from camreel.cli.app import main
+
+main()

@@ -1,0 +1,67 @@
+"""What people see: data on standard output, everything else on standard error, plain text where no terminal listens."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import typer
+
+from camreel.errors import CamreelError
+
+Row = Sequence[str]
+NARROW = 20
+"""Columns of up to this many characters are not wrapped."""
+COLORS = {"ok": "green", "warn": "yellow", "fail": "red", "yes": "green"}
+
+
+@dataclass(slots=True)
+class Talk:
+    """How much is said; set by -v, -q and --debug wherever they stand on the command line."""
+
+    verbose: int = 0
+    quiet: bool = False
+    debug: bool = False
+
+    def note(self, text: str) -> None:
+        """A line for people on standard error; nothing with -q."""
+        if not self.quiet:
+            typer.echo(text, err=True)
+
+    def error(self, error: BaseException) -> None:
+        """What, why and what to do, one line each; with --debug the traceback before them."""
+        if self.debug:
+            typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+        what, *more = lines_of(error)
+        typer.echo(typer.style("error: ", fg="red", bold=True) + what, err=True)
+        for line in more:
+            typer.echo(f"       {line}", err=True)
+
+
+def lines_of(error: BaseException) -> list[str]:
+    """An error in lines for people."""
+    if isinstance(error, CamreelError):
+        return [line for line in (error.what, error.why, error.todo) if line]
+    what = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    return [f"this is a bug in camreel: {what}", "run again with --debug and report what it prints"]
+
+
+def show_table(header: Row, rows: Sequence[Row]) -> None:
+    """A table on standard output: drawn and wrapped on a terminal, else one untruncated line per row for grep and cut."""
+    if not sys.stdout.isatty():
+        widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+        for row in (header, *rows):
+            typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column, name in enumerate(header):
+        table.add_column(name, overflow="fold", no_wrap=all(len(row[column]) <= NARROW for row in rows))
+    for row in rows:
+        table.add_row(*(Text(cell, style=COLORS.get(cell, "")) for cell in row))
+    Console().print(table)

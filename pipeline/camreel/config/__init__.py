@@ -1,0 +1,1 @@
+"""Settings: the schema, and where each value comes from."""

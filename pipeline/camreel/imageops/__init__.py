@@ -1,0 +1,1 @@
+"""Pure functions on pictures that several stages share."""

@@ -1,0 +1,1 @@
+"""Classification networks: names, checkpoints and factories in, a `Recognizer` out. Importable without torch."""

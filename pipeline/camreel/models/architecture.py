@@ -1,0 +1,78 @@
+"""Description of an architecture: how networks of one family are built, where they are split, and where their cells lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from camreel.interfaces import Ends, Features, Geometry, Triple
+from camreel.models.checkpoint import Metadata
+from camreel.models.stream_state import LayerState
+
+BUNDLED = "bundled"
+"""Name of the weights that are shipped with camreel."""
+
+
+def torchvision_network(name: str, classes: int, **options: Any) -> nn.Module:
+    """Build a torchvision network without weights; torchvision is imported here because the import is slow."""
+    import torchvision
+
+    net: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=classes, **options)
+    return net
+
+
+@dataclass(frozen=True, slots=True)
+class BundledCheckpoint:
+    """A checkpoint that is shipped with camreel, for networks without published torchvision weights."""
+
+    path: Path
+    blank: Metadata
+    """Metadata of a network without the checkpoint; its classes have placeholder names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Architecture:
+    """Networks that share one anatomy.
+
+    Example:
+        >>> RESNET = Architecture(
+        ...     about="residual network",
+        ...     geometry=Geometry((0.0, 0.0, 0.0), (1.0, 32.0, 32.0)),
+        ...     features=lambda net, x: Features(backbone(net, x.squeeze(2)).unsqueeze(2)),
+        ...     classifier="fc",
+        ... )
+    """
+
+    about: str
+    """Short description for `camreel models`."""
+    geometry: Geometry
+    features: Callable[[Any, Tensor], Features]
+    """(network, clips [B, 3, T, H, W]) -> output of the backbone."""
+    classifier: str
+    """Path of the last linear layer (or 1x1 convolution) inside the network; its rows are the classes."""
+    head: Callable[[Any, Features], Tensor] | None = None
+    """(network, features) -> logits; None: average pooling and the classifier, which makes the maps free."""
+    valid_features: Callable[[Any, Tensor, tuple[int, int]], Features] | None = None
+    """(network, clips, samples to keep) -> features of those samples alone, at lower cost; for networks with a margin."""
+    forward_step: Callable[[Any, Tensor, LayerState, Ends], Features] | None = None
+    """(network, next samples, state, ends) -> features of the samples that became known, see `Recognizer.forward_step`; for
+    networks with a margin."""
+    pooling_window: tuple[int, int, int] | None = None
+    """Window of a stride-1 average pooling before the global mean."""
+    clip_len: int = 1
+    frame_rate: float | None = None
+    fixed_size: bool = False
+    mean_std: tuple[Triple, Triple] | None = None
+    """Normalization of the published weights, if it differs from torchvision's transforms."""
+    skipped: tuple[str, ...] = ()
+    """Prefixes of published tensors that serve training only."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the builder."""
+    build: Callable[..., nn.Module] = torchvision_network
+    """(name, number of classes, **options) -> network with fresh weights."""
+    bundle: BundledCheckpoint | None = None
+    """Weights that are shipped with camreel, if torchvision publishes none."""

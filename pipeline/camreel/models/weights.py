@@ -1,0 +1,157 @@
+"""Published weights: their description by torchvision, the torch hub cache, and loading tensors into a network."""
+
+from __future__ import annotations
+
+import http.client
+import logging
+import os
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import torch
+from torch import Tensor, nn
+
+from camreel.errors import ModelError, nearest
+from camreel.models.architecture import Architecture
+from camreel.models.checkpoint import Metadata
+
+log = logging.getLogger(__name__)
+
+
+def published(name: str, weights: str = "default") -> Any:
+    """Return the entry of torchvision's table of weights (url, transforms, meta); nothing is built or downloaded.
+
+    Raises:
+        ModelError: there are no classification weights of that name.
+    """
+    from torchvision.models import get_model_weights
+
+    table = get_model_weights(name)
+    if weights.lower() == "default":
+        return table.DEFAULT
+    known = [entry.name for entry in table if entry.meta["categories"]]
+    if weights not in known:
+        raise ModelError(
+            f"{name} has no weights {weights!r}",
+            nearest(weights, known) or f"it has {', '.join(known)}",
+            "choose one of these, a .safetensors or .pth file, or random",
+        )
+    return table[weights]
+
+
+def describe(name: str, architecture: Architecture, entry: Any) -> Metadata:
+    """Convert the description of torchvision weights to checkpoint metadata."""
+    preset = entry.transforms()
+    crop = tuple(preset.crop_size)
+    mean, std = architecture.mean_std or (tuple(preset.mean), tuple(preset.std))
+    return Metadata(
+        arch=name,
+        classes=tuple(entry.meta["categories"]),
+        mean=mean,
+        std=std,
+        resize=tuple(preset.resize_size),
+        crop=(crop[0], crop[-1]),
+        clip_len=architecture.clip_len,
+        frame_rate=architecture.frame_rate,
+        multilabel=False,
+        source=entry.url,
+    )
+
+
+def cache_path(url: str) -> Path:
+    """Return where torch hub keeps the file of this address."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
+
+
+def fetch(url: str) -> Path:
+    """Return the file of this address, from the torch hub cache or the network.
+
+    Raises:
+        ModelError: it is not in the cache and cannot be downloaded.
+    """
+    path = cache_path(url)
+    if path.exists():
+        return path
+    prefix = re.search(r"-([a-f0-9]*)\.", path.name)
+    log.info("downloading %s to %s", url, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, os.fspath(path), prefix.group(1) if prefix else None, progress=False)
+    except (OSError, RuntimeError, http.client.HTTPException) as error:
+        raise ModelError(
+            f"the weights {path.name} are not here: looked for {path}",
+            f"they could not be downloaded from {url} ({error})",
+            f"put the file there by hand, or name one with `--weights FILE` (`--weights random` to try without), from {url}",
+        ) from error
+    return path
+
+
+def read_pickle(path: Path) -> dict[str, Any]:
+    """Read a `.pth` or `.pt` file with weights_only: tensors and plain values, no code.
+
+    Raises:
+        ModelError: missing, damaged, or holding more than that.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise ModelError(f"cannot open {path}", "there is no such file", "check the name of the file") from error
+    except Exception as error:  # a damaged pickle can raise anything
+        why = "not a file of tensors, or damaged: " + str(error).strip().split("\n")[0]
+        raise ModelError(
+            f"cannot read {path}", why, "delete it and get it again, or convert it to .safetensors"
+        ) from error
+    if not isinstance(content, dict):
+        raise ModelError(
+            f"cannot read {path}", f"it holds a {type(content).__name__}, not a state dict", "save a state dict"
+        )
+    return content
+
+
+# Published DenseNets have dots in layer names that torch no longer allows.
+_DENSE = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.((?:[12])\.(?:weight|bias|running_mean|running_var))$")
+
+
+def fill(net: nn.Module, architecture: Architecture, tensors: Mapping[str, Any], origin: str) -> None:
+    """Load tensors into a network that may have been built on the meta device; every key and shape must fit.
+
+    Raises:
+        ModelError: keys or shapes are not those of the network.
+    """
+    state = {
+        _DENSE.sub(r"\1\2", key): value for key, value in tensors.items() if not key.startswith(architecture.skipped)
+    }
+    expected = net.state_dict()
+    for key in expected:
+        if key.endswith("num_batches_tracked"):
+            state.setdefault(key, torch.tensor(0))
+    _compare(state, expected, origin)
+    ready = OrderedDict((key, _float(state[key], expected[key])) for key in expected)
+    # Some networks refuse a state dict without their version, which rides along as an attribute.
+    ready.__dict__["_metadata"] = getattr(expected, "_metadata", None)
+    net.load_state_dict(ready, assign=True)
+
+
+def _float(value: Tensor, like: Tensor) -> Tensor:
+    return value.detach().to(like.dtype)
+
+
+def _compare(state: Mapping[str, Any], expected: Mapping[str, Tensor], origin: str) -> None:
+    missing = [key for key in expected if not isinstance(state.get(key), Tensor)]
+    extra = [key for key in state if key not in expected]
+    if missing or extra:
+        lists = (("missing", missing), ("unexpected", extra))
+        parts = [f"{len(keys)} {word} ({keys[0]}{', ...' * (len(keys) > 1)})" for word, keys in lists if keys]
+        raise ModelError(
+            f"{origin} does not fit the network: tensors differ", ", ".join(parts), "name the network it was made for"
+        )
+    for key, value in expected.items():
+        if state[key].shape != value.shape:
+            shapes = f"{key} is {list(state[key].shape)}, the network needs {list(value.shape)}"
+            raise ModelError(
+                f"{origin} does not fit the network: shapes differ", shapes, "name the network it was made for"
+            )

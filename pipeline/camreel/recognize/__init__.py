@@ -1,0 +1,1 @@
+"""Clip* -> ClipActivation*: run the network. The only room that touches the device."""

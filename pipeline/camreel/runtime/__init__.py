@@ -1,0 +1,1 @@
+"""Threads, files, hardware and statistics: what the flow runs on, whatever flows."""
