@@ -17,7 +17,7 @@ import av
 import pytest
 from camreel.cli.app import app
 from camreel.cli.live import live_defaults
-from camreel.cli.terminal import Talk
+from camreel.cli.terminal import Terminal
 from camreel.errors import ConfigError, InputError
 from camreel.records import LINE
 from typer.testing import CliRunner
@@ -69,14 +69,14 @@ def until(happened: Callable[[], object], process: subprocess.Popen[str], second
 def test_what_cannot_be_is_refused_before_anything_is_loaded(arguments, words, monkeypatch):
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    result = CliRunner().invoke(app, ["live", *arguments], obj=Talk())
+    result = CliRunner().invoke(app, ["live", *arguments], obj=Terminal())
     assert isinstance(result.exception, ConfigError)
     for word in words:
         assert word in str(result.exception)
 
 
 def test_a_source_that_is_not_there_is_an_input_error():
-    result = CliRunner().invoke(app, ["live", "nothing.mp4", "--show", "none"], obj=Talk())
+    result = CliRunner().invoke(app, ["live", "nothing.mp4", "--show", "none"], obj=Terminal())
     assert isinstance(result.exception, InputError)
 
 
@@ -84,7 +84,7 @@ def test_existing_files_are_not_written_over(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for source, flag in (("test:", "--record"), ("test:", "--json"), ("--browser", "--record"), ("--browser", "--json")):
         Path("a.mp4").write_text("mine")
-        result = CliRunner().invoke(app, ["live", source, "--show", "none", flag, "a.mp4"], obj=Talk())
+        result = CliRunner().invoke(app, ["live", source, "--show", "none", flag, "a.mp4"], obj=Terminal())
         assert isinstance(result.exception, ConfigError)
         assert "a.mp4 already exists" in str(result.exception)
         assert Path("a.mp4").read_text() == "mine"

@@ -20,7 +20,7 @@ from camreel.cli.live import PATTERN, live_defaults
 from camreel.cli.live import live as live_command
 from camreel.cli.outputs import STDOUT, Job, choose, name_paths, plan_outputs, prepare
 from camreel.cli.progress import MODES, closing_lines, open_reporter, short_name
-from camreel.cli.terminal import Talk, show_table
+from camreel.cli.terminal import Terminal, show_table
 from camreel.cli.train import train
 from camreel.config.resolution import render
 from camreel.errors import ConfigError, InputError, nearest
@@ -47,7 +47,7 @@ app = typer.Typer(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command and ends the process with its exit code."""
-    talk = Talk()
+    terminal = Terminal()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if (
@@ -56,13 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             and words[0] not in {str(command.name) for command in app.registered_commands}
         ):
             raise ConfigError(f"{words[0]} is not a command", todo=f"write camreel process {words[0]}")
-        app(words, prog_name="camreel", obj=talk)
+        with terminal.shows_log():
+            app(words, prog_name="camreel", obj=terminal)
     except Exception as error:
         if isinstance(error.__cause__, BrokenPipeError):
             # Whoever read the records has enough (`| head`): that is no news, also not for the interpreter as it ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         else:
-            talk.error(error)
+            terminal.error(error)
         sys.exit(exit_code(error))
 
 
@@ -131,7 +132,7 @@ def process(
 
     Ctrl-C stops and keeps what is done; a second Ctrl-C ends at once.
     """
-    talk: Talk = context.obj
+    terminal: Terminal = context.obj
     if progress not in MODES:
         raise ConfigError(
             f"--progress {progress} is not possible", f"it is one of {', '.join(MODES)}", nearest(progress, MODES)
@@ -140,11 +141,11 @@ def process(
     jobs = plan_outputs(_expand(inputs), output, json_path, video=not no_video, json=not no_json)
     jobs, done = choose(jobs, overwrite=overwrite, skip_existing=skip_existing)
     for job in done:
-        talk.note(f"{job.uri}: skipped, {name_paths(job.paths)} exist{'s' if len(job.paths) == 1 else ''}")
+        terminal.note(f"{job.uri}: skipped, {name_paths(job.paths)} exist{'s' if len(job.paths) == 1 else ''}")
     if dry_run:
-        raise typer.Exit(run_jobs(jobs, lambda job: _show_plan(job, config), talk))
+        raise typer.Exit(run_jobs(jobs, lambda job: _show_plan(job, config), terminal))
     if jobs:
-        _process(jobs, config, "none" if talk.quiet else progress, talk)
+        _process(jobs, config, "none" if terminal.quiet else progress, terminal)
 
 
 def _expand(inputs: Sequence[str]) -> list[str]:
@@ -172,21 +173,21 @@ def _show_plan(job: Job, config: Config) -> None:
         typer.echo(line)
 
 
-def _process(jobs: Sequence[Job], config: Config, mode: str, talk: Talk) -> None:
+def _process(jobs: Sequence[Job], config: Config, mode: str, terminal: Terminal) -> None:
     try:
         with stop_signals() as stop:
             prepare(jobs)
-            talk.note(f"loading {config.model.name}")
+            terminal.note(f"loading {config.model.name}")
             from camreel.flow import load_recognizer
 
             recognizer = load_recognizer(config)
-            code = run_jobs(jobs, lambda job: _work(job, config, recognizer, mode, talk, stop), talk)
+            code = run_jobs(jobs, lambda job: _work(job, config, recognizer, mode, terminal, stop), terminal)
     except KeyboardInterrupt as error:
         code = exit_code(error)
     raise typer.Exit(code)
 
 
-def _work(job: Job, config: Config, recognizer: Any, mode: str, talk: Talk, stop: Stop) -> None:
+def _work(job: Job, config: Config, recognizer: Any, mode: str, terminal: Terminal, stop: Stop) -> None:
     """Processes one input and says how it went."""
     from camreel.flow import process
 
@@ -210,14 +211,14 @@ def _work(job: Job, config: Config, recognizer: Any, mode: str, talk: Talk, stop
         reporter.close()
         kept = name_paths([path for path in job.files if path.exists()])
         where = (config.start or 0.0) + (last[0].time if last else 0.0)
-        talk.note(f"stopped at {where:.1f} s" + (f"; what is done is in {kept}" if kept else "; nothing is written"))
+        terminal.note(f"stopped at {where:.1f} s" + (f"; what is done is in {kept}" if kept else "; nothing is written"))
         raise
     finally:
         reporter.close()
     seconds = last[0].time if last else 0.0
-    talk.note(f"{short_name(job.uri)} -> {name_paths(job.paths)}")
-    for line in closing_lines(summary, seconds, time.monotonic() - begin, verbose=talk.verbose > 0):
-        talk.note(f"  {line}")
+    terminal.note(f"{short_name(job.uri)} -> {name_paths(job.paths)}")
+    for line in closing_lines(summary, seconds, time.monotonic() - begin, verbose=terminal.verbose > 0):
+        terminal.note(f"  {line}")
 
 
 @app.command("models")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from camreel.cli.outputs import Job
-from camreel.cli.terminal import Talk, lines_of
+from camreel.cli.terminal import Terminal, lines_of
 from camreel.errors import INTERRUPTED, SOME_FAILED, TERMINATED, CamreelError, ConfigError, DeviceError, ModelError
 
 GRACE = 0.5
@@ -100,13 +100,13 @@ def _cancel_timer() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def run_jobs(jobs: Sequence[Job], work: Callable[[Job], None], talk: Talk) -> int:
+def run_jobs(jobs: Sequence[Job], work: Callable[[Job], None], terminal: Terminal) -> int:
     """Works on every job.
 
     Args:
         jobs: what to do, in order.
         work: does one.
-        talk: hears of failures.
+        terminal: hears of failures.
 
     Returns:
         The exit code.
@@ -125,9 +125,9 @@ def run_jobs(jobs: Sequence[Job], work: Callable[[Job], None], talk: Talk) -> in
         except HOPELESS:
             raise
         except Exception as error:
-            talk.error(error)
+            terminal.error(error)
             failures.append((job.uri, lines_of(error)[0]))
-    _sum_up(failures, len(jobs), talk)
+    _sum_up(failures, len(jobs), terminal)
     return SOME_FAILED if failures else 0
 
 
@@ -138,8 +138,8 @@ def exit_code(error: BaseException) -> int:
     return error.exit_code if isinstance(error, CamreelError) else CamreelError.exit_code
 
 
-def _sum_up(failures: Sequence[tuple[str, str]], total: int, talk: Talk) -> None:
+def _sum_up(failures: Sequence[tuple[str, str]], total: int, terminal: Terminal) -> None:
     if failures:
-        talk.note(f"{len(failures)} of {total} inputs failed:")
+        terminal.note(f"{len(failures)} of {total} inputs failed:")
         for uri, what in failures:
-            talk.note(f"  {what}" if uri in what else f"  {uri}: {what}")
+            terminal.note(f"  {what}" if uri in what else f"  {uri}: {what}")

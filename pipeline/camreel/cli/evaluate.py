@@ -14,7 +14,7 @@ from camreel.cli.batch import exit_code, stop_signals
 from camreel.cli.flags import Debug, Quiet, Verbose, resolve_settings, takes_settings
 from camreel.cli.outputs import reserved
 from camreel.cli.progress import open_reporter
-from camreel.cli.terminal import Talk
+from camreel.cli.terminal import Terminal
 from camreel.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def evaluate(
     the data set has some. The network is the bundled one unless --model names
     another.
     """
-    talk: Talk = context.obj
+    terminal: Terminal = context.obj
     config = _config(settings)
     _check_data(data)
     if output is not None and output.suffix.lower() not in PAGES:
@@ -67,13 +67,13 @@ def evaluate(
         with stop_signals(), ExitStack() as own:
             write_page = own.enter_context(reserved(output)) if output else None
             write_json = own.enter_context(reserved(json_path)) if json_path else None
-            report = _measure(config, data, folder, videos, seed, talk)
+            report = _measure(config, data, folder, videos, seed, terminal)
             if write_json:
                 write_json(json.dumps(report.to_dict(), indent=2) + "\n")
             if write_page:
                 write_page(_page(report))
     except KeyboardInterrupt as error:
-        talk.note("stopped; nothing is written")
+        terminal.note("stopped; nothing is written")
         raise typer.Exit(exit_code(error)) from None
 
 
@@ -90,10 +90,10 @@ def _check_data(name: str) -> None:
         raise ConfigError(f"--data {name} is not possible", f"there are: {', '.join(DATA)}", nearest(name, DATA))
 
 
-def _measure(config: Config, data: str, folder: Path | None, videos: int, seed: int, talk: Talk) -> Report:
+def _measure(config: Config, data: str, folder: Path | None, videos: int, seed: int, terminal: Terminal) -> Report:
     from camreel import evaluate as room
 
-    reporter = open_reporter("none" if talk.quiet else "auto", sys.stderr)
+    reporter = open_reporter("none" if terminal.quiet else "auto", sys.stderr)
     try:
         report = room.evaluate(config, data=data, folder=folder, videos=videos, seed=seed, on_progress=reporter.update)
     finally:

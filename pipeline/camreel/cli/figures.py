@@ -13,7 +13,7 @@ import typer
 
 from camreel.cli.batch import Stop, exit_code, stop_signals
 from camreel.cli.flags import Debug, Quiet, Verbose
-from camreel.cli.terminal import Talk
+from camreel.cli.terminal import Terminal
 from camreel.errors import ConfigError, OutputError, nearest
 
 MIXED, TRAIN = "mixed", "train"
@@ -156,11 +156,11 @@ def _make_folder(folder: Path) -> None:
 
 
 def _make(
-    plans: Sequence[Plan], size: tuple[int, int], frames: int, rate: float, crf: int | None, talk: Talk, stop: Stop
+    plans: Sequence[Plan], size: tuple[int, int], frames: int, rate: float, crf: int | None, terminal: Terminal, stop: Stop
 ) -> None:
     for number, plan in enumerate(plans, 1):
         labels = _make_one(plan, size, frames, rate, crf)
-        talk.note(f"{number} of {len(plans)}: {plan.path}: {', '.join(labels) or 'nothing'}")
+        terminal.note(f"{number} of {len(plans)}: {plan.path}: {', '.join(labels) or 'nothing'}")
         stop.check()
 
 

@@ -11,7 +11,7 @@ import typer
 from camreel.cli.batch import exit_code, stop_signals
 from camreel.cli.flags import FLAGS, LIVE, Debug, Quiet, Verbose, resolve_settings, span, takes_settings
 from camreel.cli.outputs import name_paths
-from camreel.cli.terminal import Talk
+from camreel.cli.terminal import Terminal
 from camreel.config.resolution import Setting
 from camreel.errors import SOME_FAILED, ConfigError, nearest
 
@@ -80,7 +80,7 @@ def live(
     In the window q ends, c changes the class, s keeps the picture, space pauses.
     Ctrl-C ends and finishes all files.
     """
-    talk: Talk = context.obj
+    terminal: Terminal = context.obj
     sources = _sources(inputs or [], browser)
     config = resolve_settings(settings, live_defaults(sources)).config
     places = _places(show, serve, browser)
@@ -99,7 +99,7 @@ def live(
         realtime=realtime,
     )
     _refuse_existing(options, len(sources) or 1, overwrite)  # --browser is one that has no name
-    raise typer.Exit(_live(sources, config, options, talk))
+    raise typer.Exit(_live(sources, config, options, terminal))
 
 
 takes_settings(live, {**LIVE, **FLAGS})
@@ -166,10 +166,10 @@ def _refuse_existing(options: LiveOptions, count: int, overwrite: bool) -> None:
             raise ConfigError(f"{path} already exists", todo="--overwrite replaces it, or choose another name")
 
 
-def _live(sources: Sequence[str], config: Config, options: LiveOptions, talk: Talk) -> int:
+def _live(sources: Sequence[str], config: Config, options: LiveOptions, terminal: Terminal) -> int:
     try:
         with stop_signals() as stop:
-            talk.note(f"loading {config.model.name}")
+            terminal.note(f"loading {config.model.name}")
             from camreel.flow import load_recognizer
             from camreel.live.session import watch
 
@@ -181,8 +181,8 @@ def _live(sources: Sequence[str], config: Config, options: LiveOptions, talk: Ta
                     options,
                     recognizer,
                     check=stop.check,
-                    say=talk.note,
-                    ended=lambda one: _sum_up(one, talk),
+                    say=terminal.note,
+                    ended=lambda one: _sum_up(one, terminal),
                 )
     except KeyboardInterrupt as error:
         return exit_code(error)
@@ -192,22 +192,22 @@ def _live(sources: Sequence[str], config: Config, options: LiveOptions, talk: Ta
     return SOME_FAILED if failed else 0
 
 
-def _sum_up(outcome: Outcome, talk: Talk) -> None:
+def _sum_up(outcome: Outcome, terminal: Terminal) -> None:
     counts, live = outcome.summary.frames, outcome.live
     if not counts.decoded:
         return
     files = f" -> {name_paths(outcome.files)}" if outcome.files else ""
-    talk.note(f"{outcome.name}{files}")
+    terminal.note(f"{outcome.name}{files}")
     rate = live["rate"]
-    talk.note(
+    terminal.note(
         f"  {counts.decoded} frames in {outcome.seconds:.1f} s: {rate['in']:.1f} per second, {rate['inferred']:.1f} inferred, "
         f"{rate['shown']:.1f} shown; {counts.dropped} dropped, {live['skipped']} not shown"
     )
     for name, what in (("delay", "capture to display"), ("age", "age of the maps")):
         if live[name]["p50"] is not None:
             p50, p95, most = (1000 * live[name][key] for key in ("p50", "p95", "max"))
-            talk.note(f"  {what}: median {p50:.0f} ms, 95 % within {p95:.0f} ms, at most {most:.0f} ms")
+            terminal.note(f"  {what}: median {p50:.0f} ms, 95 % within {p95:.0f} ms, at most {most:.0f} ms")
     if live["reconnects"]:
-        talk.note(f"  {live['reconnects']} times connected again")
+        terminal.note(f"  {live['reconnects']} times connected again")
     for sentence in outcome.summary.fallbacks:
-        talk.note(f"  {sentence}")
+        terminal.note(f"  {sentence}")

@@ -1,10 +1,12 @@
-"""What people see: data on standard output, everything else on standard error, plain text where no terminal listens."""
+"""Output for people: data on standard output, everything else on standard error, plain text if it is not a terminal."""
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import typer
@@ -18,26 +20,51 @@ COLORS = {"ok": "green", "warn": "yellow", "fail": "red", "yes": "green"}
 
 
 @dataclass(slots=True)
-class Talk:
-    """How much is said; set by -v, -q and --debug wherever they stand on the command line."""
+class Terminal:
+    """Verbosity of the command line, set by -v, -q and --debug wherever they stand."""
 
     verbose: int = 0
     quiet: bool = False
     debug: bool = False
 
     def note(self, text: str) -> None:
-        """A line for people on standard error; nothing with -q."""
+        """Write a line for people to standard error; nothing with -q."""
         if not self.quiet:
             typer.echo(text, err=True)
 
     def error(self, error: BaseException) -> None:
-        """What, why and what to do, one line each; with --debug the traceback before them."""
+        """Write an error in up to three lines; with --debug, the traceback before them."""
         if self.debug:
             typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)
         what, *more = lines_of(error)
         typer.echo(typer.style("error: ", fg="red", bold=True) + what, err=True)
         for line in more:
             typer.echo(f"       {line}", err=True)
+
+    @contextmanager
+    def shows_log(self) -> Iterator[None]:
+        """Show the log records of camreel from INFO on (DEBUG with -v) as lines for people."""
+        log = logging.getLogger("camreel")
+        handler, level = _TerminalHandler(self), log.level
+        log.addHandler(handler)
+        log.setLevel(logging.DEBUG)
+        try:
+            yield
+        finally:
+            log.removeHandler(handler)
+            log.setLevel(level)
+
+
+class _TerminalHandler(logging.Handler):
+    """Pass log records on to a terminal."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        super().__init__()
+        self._terminal = terminal
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= (logging.DEBUG if self._terminal.verbose else logging.INFO):
+            self._terminal.note(record.getMessage())
 
 
 def lines_of(error: BaseException) -> list[str]:

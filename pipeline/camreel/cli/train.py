@@ -11,7 +11,7 @@ import typer
 from camreel.cli.batch import Stop, exit_code, stop_signals
 from camreel.cli.flags import Debug, Quiet, Verbose, span
 from camreel.cli.progress import View, clock_time, open_own_reporter, open_reporter
-from camreel.cli.terminal import Talk
+from camreel.cli.terminal import Terminal
 from camreel.cli.train_clips import teach
 from camreel.config.schema import choices
 from camreel.errors import ConfigError, nearest
@@ -89,7 +89,7 @@ def train(
     FILE.state.safetensors beside the checkpoint holds all that is needed to go
     on later: it is written every minute, at the end and on Ctrl-C.
     """
-    talk: Talk = context.obj
+    terminal: Terminal = context.obj
     if figures == (folder is not None):
         what = "DIR and --figures exclude each other" if figures else "there is nothing to learn from"
         raise ConfigError(what, todo="name a folder of labelled clips, or add --figures")
@@ -102,10 +102,10 @@ def train(
         from camreel.train.clips import Plan
 
         plan = Plan(model, weights, cast("Freeze", freeze), seconds, patience, seed, device)
-        teach(folder, output, talk, plan, overwrite=overwrite, resume=resume)
+        teach(folder, output, terminal, plan, overwrite=overwrite, resume=resume)
         return
     options = {"seed": seed, "device": device, "inputs": inputs, "pooling": pooling}
-    _train(output, talk, seconds=seconds, resume=resume, overwrite=overwrite, **options)
+    _train(output, terminal, seconds=seconds, resume=resume, overwrite=overwrite, **options)
 
 
 def _check(given: dict[str, str]) -> None:
@@ -125,22 +125,22 @@ def _refuse(context: typer.Context, names: tuple[str, ...], only: str) -> None:
             raise ConfigError(f"--{name} is for `camreel train {only}` only", todo="leave it out")
 
 
-def _train(output: Path, talk: Talk, **options: Any) -> None:
+def _train(output: Path, terminal: Terminal, **options: Any) -> None:
     try:
         with stop_signals() as stop:
-            outcome = _run(output, talk, stop, options)
-            calibration = _calibrate(outcome, talk, stop)
+            outcome = _run(output, terminal, stop, options)
+            calibration = _calibrate(outcome, terminal, stop)
     except KeyboardInterrupt as error:
-        talk.note(f"stopped; go on with: camreel train --figures -o {output} --resume")
+        terminal.note(f"stopped; go on with: camreel train --figures -o {output} --resume")
         raise typer.Exit(exit_code(error)) from None
     for line in closing_lines(outcome, calibration):
-        talk.note(line)
+        terminal.note(line)
 
 
-def _run(output: Path, talk: Talk, stop: Stop, options: dict[str, Any]) -> Outcome:
+def _run(output: Path, terminal: Terminal, stop: Stop, options: dict[str, Any]) -> Outcome:
     from camreel.train import train_figures
 
-    reporter = open_own_reporter(talk.quiet, sys.stderr, view, describe, LOG_EVERY)
+    reporter = open_own_reporter(terminal.quiet, sys.stderr, view, describe, LOG_EVERY)
 
     def notify(progress: Progress) -> None:
         reporter.update(progress)
@@ -148,17 +148,17 @@ def _run(output: Path, talk: Talk, stop: Stop, options: dict[str, Any]) -> Outco
 
     try:
         with stop.between_frames(PATIENCE):
-            return train_figures(output, notify=notify, say=talk.note, **options)
+            return train_figures(output, notify=notify, say=terminal.note, **options)
     finally:
         reporter.close()
 
 
-def _calibrate(outcome: Outcome, talk: Talk, stop: Stop) -> Calibration:
+def _calibrate(outcome: Outcome, terminal: Terminal, stop: Stop) -> Calibration:
     """Makes 0.5 the score to say yes at, and finds the saliency that boxes begin at, on films held out."""
     from camreel.evaluate import calibrate
 
-    talk.note("calibrating scores and boxes on videos held out")
-    reporter = open_reporter("none" if talk.quiet else "auto", sys.stderr)
+    terminal.note("calibrating scores and boxes on videos held out")
+    reporter = open_reporter("none" if terminal.quiet else "auto", sys.stderr)
 
     def notify(progress: FlowProgress) -> None:
         reporter.update(progress)

@@ -13,7 +13,7 @@ import typer
 from camreel.cli.batch import Stop, exit_code, stop_signals
 from camreel.cli.outputs import reserved
 from camreel.cli.progress import View, open_own_reporter
-from camreel.cli.terminal import Talk
+from camreel.cli.terminal import Terminal
 from camreel.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,35 +25,35 @@ PATIENCE = 30.0
 """Seconds that a signal waits for the end of a step at most."""
 
 
-def teach(folder: Path, output: Path, talk: Talk, plan: Plan, *, overwrite: bool, resume: bool) -> None:
+def teach(folder: Path, output: Path, terminal: Terminal, plan: Plan, *, overwrite: bool, resume: bool) -> None:
     """Trains, says how it goes, prints a table of the clips held out, and writes a page about it beside the checkpoint."""
     page = output.with_suffix(".html")
     if page.exists() and not (overwrite or resume):
         raise ConfigError(f"{page} already exists", todo="--overwrite replaces it")
-    run = _Run(talk)
+    run = _Run(terminal)
     try:
         with stop_signals() as stop:
             taught = run.learn(folder, output, plan, stop, overwrite=overwrite, resume=resume)
             typer.echo("\n".join(table(taught)))
-            talk.note(f"looking at the clips that are confused most, for {page}")
+            terminal.note(f"looking at the clips that are confused most, for {page}")
             _write_page(page, taught, stop)
     except KeyboardInterrupt as error:
-        talk.note(f"stopped; {run.kept(output)}")
+        terminal.note(f"stopped; {run.kept(output)}")
         raise typer.Exit(exit_code(error)) from None
-    talk.note(f"-> {output}, {page}; now: camreel process VIDEO --model {output}")
+    terminal.note(f"-> {output}, {page}; now: camreel process VIDEO --model {output}")
 
 
 @dataclass(slots=True)
 class _Run:
     """Trains, and knows how far it has come."""
 
-    talk: Talk
+    terminal: Terminal
     last: Reading | Tuning | TrainingResult | None = None
 
     def learn(self, folder: Path, output: Path, plan: Plan, stop: Stop, **options: bool) -> TrainingResult:
         from camreel.train.clips import train_clips
 
-        reporter = open_own_reporter(self.talk.quiet, sys.stderr, view, describe, LOG_EVERY)
+        reporter = open_own_reporter(self.terminal.quiet, sys.stderr, view, describe, LOG_EVERY)
 
         def notify(progress: Reading | Tuning) -> None:
             self.last = progress
@@ -62,7 +62,7 @@ class _Run:
 
         try:
             with stop.between_frames(PATIENCE):
-                taught = train_clips(folder, output, plan, notify=notify, say=self.talk.note, **options)
+                taught = train_clips(folder, output, plan, notify=notify, say=self.terminal.note, **options)
         finally:
             reporter.close()
         self.last = taught
