@@ -49,6 +49,8 @@ AVERAGES = {
     "max_pool3d": functional.avg_pool3d,
 }
 CONVOLUTIONS = frozenset({"conv1d", "conv2d", "conv3d", "linear"})
+ATTENTION = frozenset({"softmax", "scaled_dot_product_attention", "multi_head_attention_forward"})
+"""Names of functions whose receptive field is the whole picture."""
 GLOBAL_POOLS = frozenset({"adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"})
 
 
@@ -97,6 +99,8 @@ class _LinearMode(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "").removesuffix("_")
+        if name in ATTENTION:
+            raise RuntimeError("it uses attention; the positions of its cells follow from its patches")
         if name in IDENTITIES and args:
             return args[0]
         if name in AVERAGES:
