@@ -51,7 +51,7 @@ def names_and_numbers_describe_the_network(recognizer: Recognizer) -> None:
     """Every member has its type."""
     assert recognizer.name and recognizer.weights
     assert isinstance(recognizer.classes, tuple) and all(isinstance(name, str) for name in recognizer.classes)
-    assert len(set(recognizer.classes)) <= len(recognizer.classes) >= 1
+    assert len(recognizer.classes) >= 1
     assert recognizer.clip_len >= 1 and recognizer.size >= 16
     assert recognizer.frame_rate is None or recognizer.frame_rate > 0
     assert len(recognizer.mean) == len(recognizer.std) == 3 and min(recognizer.std) > 0
