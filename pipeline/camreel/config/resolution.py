@@ -1,4 +1,4 @@
-"""Layers of settings, later over earlier: defaults, YAML files, `--set a.b=c`, flags. Every value knows where it came from."""
+"""Layers of settings, later over earlier: defaults, YAML files, `--set a.b=c`, flags. Every value has an origin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every setting and its default, composed of the options of the stages; YAML files, `--set` and flags hold differences."""
+"""Every setting and its default, composed of the options of the stages."""
 
 from __future__ import annotations
 

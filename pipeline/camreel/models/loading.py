@@ -25,8 +25,8 @@ def load(name: str, weights: str = "default", *, seed: int = 0, trust_pickle: bo
 
     Args:
         name: a network of the registry, FILE.safetensors, FILE.pt (with `trust_pickle`), or package.module:factory.
-        weights: for a network of the registry: "default", a name of torchvision's weights, "bundled" for those shipped with camreel,
-            a `.safetensors` or `.pth` file, or "random".
+        weights: for a network of the registry: "default", a name of torchvision's weights, "bundled" for those shipped
+            with camreel, a `.safetensors` or `.pth` file, or "random".
         seed: seed of random weights.
         trust_pickle: accept a `.pt` file as a checkpoint; it is still read with weights_only.
 
@@ -142,7 +142,7 @@ def _assemble(
 
 
 def _pickle(path: Path, trusted: bool) -> TorchRecognizer:
-    """Load a checkpoint from a pickled dict: `camreel` holds the metadata (JSON or a dict), `state_dict` the tensors."""
+    """Load a checkpoint from a pickled dict with metadata under `camreel` and tensors under `state_dict`."""
     if not trusted:
         raise ModelError(
             f"{path} is a pickle, and pickles can hold code",

@@ -85,7 +85,7 @@ def fetch(url: str) -> Path:
         raise ModelError(
             f"the weights {path.name} are not here: looked for {path}",
             f"they could not be downloaded from {url} ({error})",
-            f"put the file there by hand, or name one with `--weights FILE` (`--weights random` to try without), from {url}",
+            f"put the file from {url} there, or name one with `--weights FILE` (`--weights random` for a trial)",
         ) from error
     return path
 

@@ -5,8 +5,9 @@
     def test_my_network_follows_the_contract():
         check_recognizer(my_factory())
 
-Each suite is a tuple of functions (`RECOGNIZER_CHECKS`, `SMOOTHER_CHECKS`, ...); each function is one rule, raises `AssertionError` where
-it is broken, and can be a parameter of a test of its own. Rules that do not apply to a plug-in pass.
+Each suite is a tuple of functions (`RECOGNIZER_CHECKS`, `SMOOTHER_CHECKS`, ...); each function is one rule, raises
+`AssertionError` where it is broken, and can be a parameter of a test of its own. Rules that do not apply to a plug-in
+pass.
 """
 
 from __future__ import annotations

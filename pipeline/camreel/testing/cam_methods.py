@@ -42,7 +42,7 @@ def maps_are_signed_and_have_the_shape_of_the_features(method: CamMethod) -> Non
 
 
 def closed_form_and_gradient_agree(method: CamMethod) -> None:
-    """For pooling and a linear layer both ways give the same maps; methods that need a linear head refuse the gradient."""
+    """For pooling and a linear layer, closed form and gradient give the same maps."""
     maps, weight, _ = _case()
     for pooling_weight in (None, _pooling_weight()):
         closed = method.closed_form(maps, weight, pooling_weight)

@@ -44,7 +44,7 @@ def activation(
 def constant_activations(
     values: Sequence[float], rate: float = 30.0, classes: Sequence[int] = (0,)
 ) -> list[FrameActivation]:
-    """Return activations of a still picture; on each frame, every cell of every map and the first logit have one value."""
+    """Return activations of a still picture; all cells of a frame's maps and its first logit have the same value."""
     frames = frames_at([i / rate for i in range(len(values))])
     return [
         activation(frame, np.full((len(classes), 12, 16), value), [value, -value], classes)
@@ -53,7 +53,7 @@ def constant_activations(
 
 
 def localizations(count: int = 12, size: tuple[int, int] = (160, 120)) -> list[Localization]:
-    """Return localizations of a moving texture: one action with a saliency, a peak and a box that moves, and one without."""
+    """Return localizations of a moving texture: an action with a saliency, peak and box, and an action without."""
     width, height = size
     found = []
     for i in range(count):

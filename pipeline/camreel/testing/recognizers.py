@@ -150,7 +150,7 @@ def clips_tile_to_the_whole_video(recognizer: Recognizer) -> None:
 
 @torch.no_grad()
 def a_stream_equals_the_whole_video(recognizer: Recognizer) -> None:
-    """Sample by sample, a network with stream state computes the maps of the whole video, `margin` samples late at most."""
+    """Sample by sample, a network with stream state computes the maps of the whole video."""
     if not recognizer.streams:
         return
     margin = recognizer.geometry.margin
