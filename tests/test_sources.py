@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -51,10 +52,17 @@ def parse_gray(text: str) -> Address | None:
     return Address(text, match[1]) if match else None
 
 
-@pytest.fixture
-def gray(monkeypatch: pytest.MonkeyPatch) -> str:
-    """Register a new kind of source, and return a text that names one."""
-    monkeypatch.setitem(SOURCES, "gray", SourceType(("gray:WIDTHxHEIGHT",), parse_gray, GraySource))
+GRAY = SourceType(f"{__name__}:parse_gray", f"{__name__}:GraySource", ("gray:WIDTHxHEIGHT",))
+
+
+@pytest.fixture(params=["first", "last"])
+def gray(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Register a new kind of source as one line anywhere in the dict, and return a text that names one."""
+    monkeypatch.setitem(SOURCES, "gray", GRAY)
+    if request.param == "first":
+        for name in list(SOURCES)[:-1]:
+            SOURCES[name] = SOURCES.pop(name)
+        assert next(iter(SOURCES)) == "gray"
     return "gray:640x360"
 
 
@@ -91,7 +99,7 @@ def test_a_new_kind_is_an_input_like_any_other(gray: str) -> None:
 
 @pytest.mark.parametrize("paced", [False, True])
 def test_a_new_kind_is_played_once_in_live_runs(gray: str, paced: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SOURCES, "gray", SourceType(("gray:WIDTHxHEIGHT",), parse_gray, GraySource, paced=paced))
+    monkeypatch.setitem(SOURCES, "gray", dataclasses.replace(GRAY, paced=paced))
     clock = FakeClock()
     stamps = [[f.captured for f in source] for source in connections(gray, wait=clock.wait, clock=clock)]
     assert stamps == [pytest.approx([100 + n / RATE for n in range(FRAMES)]) if paced else [None] * FRAMES]

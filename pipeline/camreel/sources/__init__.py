@@ -1,46 +1,46 @@
 """Sources: from the text with which a user names an input to `VideoInfo` and frames.
 
-Each kind of source is one line in `SOURCES` and two functions: one that recognizes its text (`parse`) and one that
-opens it (`open`). Built-in kinds live in `file` (files, standard input, test patterns) and `remote` (servers,
-webcams). `inputs` expands folders, wildcards and lists; `reconnect` keeps a live source connected; `browser` turns
-the pictures of a web page's visitor into a source.
+Each kind of source is one line in `SOURCES`, which names two functions: one recognizes the text (parser), one opens the
+address (opener). Built-in kinds live in `file` (files, standard input, test patterns) and `remote` (servers, webcams).
+`inputs` expands folders, wildcards and lists; `reconnect` keeps a live source connected; `browser` turns the pictures
+of a web page's visitor into a source.
 
-To add a kind, write one file with the two functions, and add one line at the end of `SOURCES`;
-`camreel.interfaces.Source` is the contract of the object that `open` returns.
+A new kind is one file here and one line in `SOURCES`; `camreel.interfaces.Source` is the contract of the object that
+the opener returns.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-import cv2  # noqa: F401 - before PyAV is imported: in the other order the windows of OpenCV hang for ever
+# OpenCV before PyAV, for all modules of this package: in the other order the windows of OpenCV hang for ever.
+import cv2  # noqa: F401  # isort: skip
+import av  # noqa: F401  # isort: skip
 
 from camreel.errors import InputError
 from camreel.interfaces import Source
-from camreel.sources.address import Address, OpenOptions, SourceType, scheme_of, without_credentials
-from camreel.sources.file import open_file, open_pattern, open_pipe, parse_file, parse_pattern, parse_pipe
-from camreel.sources.remote import (
+from camreel.sources.address import (
     HTTP_SCHEMES,
     STREAM_SCHEMES,
-    open_http,
-    open_stream,
-    open_webcam,
-    parse_http,
-    parse_stream,
-    parse_webcam,
+    Address,
+    OpenOptions,
+    SourceType,
+    scheme_of,
+    without_credentials,
 )
 
-__all__ = ["SOURCES", "open_source", "parse_address"]
+_FILE, _REMOTE = "camreel.sources.file", "camreel.sources.remote"
+_HTTP_FORMS, _STREAM_FORMS = (tuple(f"{scheme}://" for scheme in each) for each in (HTTP_SCHEMES, STREAM_SCHEMES))
 
 SOURCES: dict[str, SourceType] = {
-    "file": SourceType(("FILE",), parse_file, open_file, is_path=True),
-    "pipe": SourceType(("-",), parse_pipe, open_pipe),
-    "pattern": SourceType(("test:", "lavfi:GRAPH"), parse_pattern, open_pattern, paced=True),
-    "http": SourceType(tuple(f"{scheme}://" for scheme in HTTP_SCHEMES), parse_http, open_http),
-    "stream": SourceType(tuple(f"{scheme}://" for scheme in STREAM_SCHEMES), parse_stream, open_stream),
-    "webcam": SourceType(("0", "webcam:1", "/dev/video2"), parse_webcam, open_webcam),
+    "webcam": SourceType(f"{_REMOTE}:parse_webcam", f"{_REMOTE}:open_webcam", ("0", "webcam:1", "/dev/video2")),
+    "stream": SourceType(f"{_REMOTE}:parse_stream", f"{_REMOTE}:open_stream", _STREAM_FORMS),
+    "http": SourceType(f"{_REMOTE}:parse_http", f"{_REMOTE}:open_http", _HTTP_FORMS),
+    "pattern": SourceType(f"{_FILE}:parse_pattern", f"{_FILE}:open_pattern", ("test:", "lavfi:GRAPH"), paced=True),
+    "pipe": SourceType(f"{_FILE}:parse_pipe", f"{_FILE}:open_pipe", ("-",)),
+    "file": SourceType(f"{_FILE}:parse_file", f"{_FILE}:open_file", ("FILE",), is_path=True),
 }
-"""Name -> kind of source. A text is offered to the last kind first; `file`, the first one, takes all but URLs."""
+"""Name -> kind of source, in the order in which a text is offered to them; kinds that take any path come last."""
 
 
 def parse_address(text: str) -> Address:
@@ -53,7 +53,7 @@ def parse_address(text: str) -> Address:
         >>> parse_address("test:size=1280x720").target
         'testsrc2=size=1280x720:rate=30'
     """
-    for name, kind in reversed(SOURCES.items()):
+    for name, kind in sorted(SOURCES.items(), key=lambda item: item[1].is_path):
         address = kind.parse(text)
         if address is not None:
             return replace(address, kind=name)

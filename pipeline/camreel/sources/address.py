@@ -8,7 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from camreel.interfaces import Source
+from camreel.runtime.registry import load_entry
 
+HTTP_SCHEMES = ("http", "https")
+"""Schemes of MJPEG cameras, HLS playlists and files on web servers."""
+STREAM_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "tcp", "udp", "rtp")
+"""Schemes of network cameras, streaming servers, and MPEG-TS or RTP that is sent here or fetched."""
 SILENCE_SECONDS = 10.0
 """Default time without data after which a server or a connection is given up."""
 
@@ -51,20 +56,35 @@ class OpenOptions:
 class SourceType:
     """A kind of source."""
 
-    forms: tuple[str, ...]
-    """Texts that name such a source, as examples in messages."""
-    parse: Callable[[str], Address | None]
-    """Return the address if a text names a source of this kind, else None."""
-    open: Callable[[Address, OpenOptions], Source]
-    """Open an address.
+    parser: str
+    """Import path of a function (text) -> `Address`, or None if the text names no source of this kind."""
+    opener: str
+    """Import path of a function (`Address`, `OpenOptions`) -> `Source`.
 
     In live runs a `LiveSource` is connected again when its connection is lost; any other source is read once.
-    Raises `Unreachable` if a later attempt may succeed, and other `InputError`s if none will.
+    The function raises `Unreachable` if a later attempt may succeed, and other `InputError`s if none will.
     """
+    forms: tuple[str, ...]
+    """Texts that name such a source, as examples in messages."""
     is_path: bool = False
     """The text is a path: folders and wildcards stand for several sources."""
     paced: bool = False
     """Live runs play the frames at their own pace, even if files are read as fast as possible."""
+
+    def parse(self, text: str) -> Address | None:
+        """Return the address if a text names a source of this kind, else None."""
+        address: Address | None = load_entry(self.parser)(text)
+        return address
+
+    def open(self, address: Address, options: OpenOptions) -> Source:
+        """Open an address of this kind.
+
+        Raises:
+            Unreachable: a later attempt may succeed.
+            InputError: there is nothing to read, or it is not a video.
+        """
+        source: Source = load_entry(self.opener)(address, options)
+        return source
 
 
 def scheme_of(text: str) -> str | None:

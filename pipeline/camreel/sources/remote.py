@@ -14,15 +14,19 @@ from av.device import enumerate_input_devices
 
 from camreel.errors import InputError
 from camreel.interfaces import Source
-from camreel.sources.address import SILENCE_SECONDS, Address, OpenOptions, scheme_of, without_credentials
+from camreel.sources.address import (
+    HTTP_SCHEMES,
+    SILENCE_SECONDS,
+    STREAM_SCHEMES,
+    Address,
+    OpenOptions,
+    scheme_of,
+    without_credentials,
+)
 from camreel.sources.camera import Connection, LiveSource
 from camreel.sources.container import Media, Unreachable, error_reason, explain_not_a_video, open_container
 from camreel.sources.file import FileSource
 
-HTTP_SCHEMES = ("http", "https")
-"""Schemes of MJPEG cameras, HLS playlists and files on web servers."""
-STREAM_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "tcp", "udp", "rtp")
-"""Schemes of network cameras, streaming servers, and MPEG-TS or RTP that is sent here or fetched."""
 CAPTURE_FORMATS = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
 """FFmpeg's demuxer of webcams by platform."""
 
