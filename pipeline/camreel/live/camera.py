@@ -23,7 +23,7 @@ from camreel.recognize.backend import Backend
 from camreel.run_plan import RuntimeHooks, make_plan
 from camreel.runtime.concurrency import Channel, Condition, Event, Lock, Overflow, feed, prefetch
 from camreel.runtime.stats import WAIT, RunStats
-from camreel.sources import ConnectionEvent
+from camreel.sources.reconnect import ConnectionEvent
 from camreel.stages.link import Linker
 from camreel.structures import Frame, Localization, Picture, VideoInfo
 

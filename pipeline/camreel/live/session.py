@@ -26,9 +26,9 @@ from camreel.recognize.stage import Batching
 from camreel.recognize.streaming import StepRequest, step_batch
 from camreel.run_plan import RuntimeHooks, make_header, make_plan
 from camreel.runtime.concurrency import Channel, Condition, DynamicBatcher, Event, wait_for_any
-from camreel.sources import ConnectionEvent, Patience, connections
 from camreel.sources.address import without_credentials
-from camreel.sources.browser import pushed_connections
+from camreel.sources.browser import browser_connections
+from camreel.sources.reconnect import ConnectionEvent, ReconnectPolicy, connections
 from camreel.structures import Counts, DisplayFrame, Frame, Header, Localization, Summary, VideoInfo
 
 TICK = 0.02
@@ -154,10 +154,8 @@ class _Run:
         def connect(
             halt: Event, notify: Callable[[str], None], on_event: Callable[[ConnectionEvent], None]
         ) -> Iterable[Source]:
-            patience = Patience(silence=live.silence, deadline=live.deadline)
-            return connections(
-                uri, wait=halt.wait, realtime=realtime, patience=patience, notify=notify, on_event=on_event
-            )
+            policy = ReconnectPolicy(silence=live.silence, deadline=live.deadline)
+            return connections(uri, wait=halt.wait, realtime=realtime, policy=policy, note=notify, on_event=on_event)
 
         return connect
 
@@ -165,7 +163,7 @@ class _Run:
         self, halt: Event, notify: Callable[[str], None], on_event: Callable[[ConnectionEvent], None]
     ) -> Iterable[Source]:
         # A generator, so that it begins when the page is open.
-        yield from pushed_connections(self._screens.camera_frames(), VISITOR)
+        yield from browser_connections(self._screens.camera_frames(), VISITOR)
 
     def _ends(self, frame: Frame) -> bool:
         duration, most = self._options.duration, self._options.max_frames
