@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.test_flow import make_clip
@@ -18,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "pipeline" / "camreel" / "docs" / "extending.md").read_text()
 FILES = re.findall(r"```python\n# (\S+\.py)\n(.*?)```", PAGE, re.DOTALL)
 LINES = re.findall(r"```python\n# (\S+\.py), in (\w+)\n(.*?)```", PAGE, re.DOTALL)
-COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
+COMMANDS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 
 CHECKS = {
     "squeezenet1_1": "from camreel.models.loading import load; camreel.testing.check_recognizer(load('squeezenet1_1', 'random'))",
@@ -26,6 +27,7 @@ CHECKS = {
     "median": "from camreel.stages.smooth.median import MedianSmoother; camreel.testing.check_smoother(MedianSmoother)",
     "csv": "from camreel.sinks.csv_table import CsvSink; from pathlib import Path; "
     "camreel.testing.check_sink(CsvSink, Path.cwd(), '.csv')",
+    "numpy": "from camreel.sources import open_source; camreel.testing.check_source(lambda: open_source('npy:clip.npy'))",
 }
 
 
@@ -55,6 +57,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
         assert opened, f"{path} has no dict {registry}"
         (clone / path).write_text(text[: opened.end()] + line + text[opened.end() :])
     make_clip(folder / "clip.mp4", 40, (96, 64))
+    np.save(folder / "clip.npy", np.full((30, 64, 96, 3), 128, np.uint8))
     binary = tmp_path_factory.mktemp("bin")
     for name, arguments in (("camreel", "-m camreel"), ("python", "")):
         (binary / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n')
@@ -68,12 +71,12 @@ def test_there_is_a_recipe_for_every_registry():
     assert len(FILES) >= len(LINES)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS, ids=[command.split()[-2] for command in COMMANDS])
 def test_commands_run_with_the_recipe_in_place(command, desk):
     for old in desk.folder.glob("clip.camreel.*"):
         old.unlink()
     command = command.replace("PYTHONPATH=.", 'PYTHONPATH=".:$PYTHONPATH"')
-    done = desk.run("bash", "-c", command)
+    done = desk.run("bash", "-ec", command)
     assert done.returncode == 0, done.stderr
 
 
