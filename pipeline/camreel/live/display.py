@@ -14,7 +14,7 @@ from camreel.live.metrics import Delays, prometheus
 from camreel.live.options import LiveOptions
 from camreel.live.renderer import side_by_side
 from camreel.sinks.snapshot import snapshot
-from camreel.structures import DisplayFrame, DisplayOptions, Picture
+from camreel.structures import DisplayFrame, DisplayOptions
 
 if TYPE_CHECKING:
     from camreel.sinks.web import WebPage
@@ -113,7 +113,7 @@ class Screens:
         """
         shown = self._shown() if changed and not self.paused else None
         if shown is not None:
-            self._draw(shown.picture)
+            self._draw(shown)
         elif self._page is not None and time.monotonic() - self._told >= TOLD:
             self._told = time.monotonic()
             self._page.tell(self._status())
@@ -135,12 +135,12 @@ class Screens:
         picture = side_by_side([screen.picture if screen else None for screen in self._newest])
         return dataclasses.replace(newest, picture=picture)
 
-    def _draw(self, picture: Picture) -> None:
+    def _draw(self, shown: DisplayFrame) -> None:
         if self._page is not None:
             self._told = time.monotonic()
-            self._page.show(picture, self._captured, self._status())
+            self._page.show(shown.picture, self._captured, self._status())
         if self._window is not None:
-            self._window.show(picture)
+            self._window.show(shown)
             if self._is_time(TITLED):
                 self._window.tell(_in_words(self._status()))
         if self._window is None and self._page is None and self._is_time(SPOKEN):

@@ -10,7 +10,7 @@ from pathlib import Path
 from camreel.live.options import LiveOptions
 from camreel.runtime.concurrency import Channel, Overflow, QueueWorker
 from camreel.sinks.options import VideoOptions
-from camreel.sinks.publish import Push
+from camreel.sinks.publish.publisher import Publisher
 from camreel.sinks.video.recorder import Recorder
 from camreel.structures import DisplayFrame
 
@@ -34,9 +34,7 @@ class Recording:
     def __init__(
         self, path: Path, segment: float | None, rate: Fraction, video: VideoOptions, overflow: Overflow
     ) -> None:
-        self.recorder = Recorder(
-            path, segment=segment, rate=rate, codec=video.codec, crf=video.crf, preset=video.preset
-        )
+        self.recorder = Recorder(path, video, segment=segment, rate=rate)
         self._channel: Channel[DisplayFrame | None] = Channel(WAITING, overflow)
         self._drain = QueueWorker(self._channel, self._take, "camreel-record")
         self._on = False
@@ -50,7 +48,7 @@ class Recording:
         if screen is None:
             self.recorder.close()
         else:
-            self.recorder.write(screen)
+            self.recorder.show(screen)
 
     def put(self, screen: DisplayFrame, wanted: bool) -> None:
         """Takes the next picture; where none is wanted any more the file is finished.
@@ -113,8 +111,8 @@ class Pushing:
     """
 
     def __init__(self, url: str, video: VideoOptions) -> None:
-        self.push = Push(url, crf=video.crf, preset=video.preset)
-        self._drain: QueueWorker[DisplayFrame] = QueueWorker(Channel(2, "latest"), self.push.write, "camreel-push")
+        self.push = Publisher(url, video)
+        self._drain: QueueWorker[DisplayFrame] = QueueWorker(Channel(2, "latest"), self.push.show, "camreel-push")
 
     def put(self, screen: DisplayFrame) -> None:
         """Takes the next picture."""

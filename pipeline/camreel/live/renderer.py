@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from camreel.live.motion_compensation import Carrier
-from camreel.overlay import Overlay, Style
+from camreel.overlay import Overlay
 from camreel.structures import U8, Action, DisplayFrame, DisplayOptions, Frame, Localization, Picture
 
 FRESH = 0.05
@@ -25,7 +25,7 @@ class Painter:
         title: to write on every picture; empty: none.
     """
 
-    def __init__(self, style: Style, random_weights: bool, title: str = "") -> None:
+    def __init__(self, style: str, random_weights: bool, title: str = "") -> None:
         self._style, self._random, self._title = style, random_weights, title
         self._part: int | None = None
         self._overlay: Overlay

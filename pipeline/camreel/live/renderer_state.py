@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from camreel.live.camera import Camera
 from camreel.live.renderer import Painter
-from camreel.overlay import Style
 from camreel.structures import DisplayFrame, DisplayOptions, Frame
 
 
@@ -21,7 +20,7 @@ class Face:
         named: its name stands on the picture.
     """
 
-    def __init__(self, camera: Camera, style: Style, weights: str, named: bool) -> None:
+    def __init__(self, camera: Camera, style: str, weights: str, named: bool) -> None:
         self.painter = Painter(style, weights.startswith("random"), camera.counters.name if named else "")
         self._camera = camera
         self._frame: Frame | None = None
