@@ -15,11 +15,12 @@ from typing import Annotated, Any
 import typer
 
 from camreel.cli.batch import exit_code
+from camreel.cli.docs import docs
 from camreel.cli.evaluate import evaluate
 from camreel.cli.figures import figures
 from camreel.cli.flags import Debug, Quiet, Verbose, resolve_settings, takes_settings, time_length
 from camreel.cli.live import PATTERN, live, live_defaults
-from camreel.cli.process import process
+from camreel.cli.process import demo, process
 from camreel.cli.terminal import Terminal, show_table
 from camreel.cli.train import train
 from camreel.config.resolution import render
@@ -174,6 +175,7 @@ def bench(
 
 
 app.command("process", epilog=EXIT_CODES)(process)
+app.command("demo")(demo)
 app.command("live", epilog=EXIT_CODES)(live)
 app.command("models")(models)
 app.command("train", epilog=EXIT_CODES)(train)
@@ -183,3 +185,4 @@ app.command("bench")(bench)
 app.command("config")(config)
 app.command("schema")(schema)
 app.command("doctor")(doctor)
+app.command("docs")(docs)

@@ -1,4 +1,4 @@
-"""`camreel process`: the annotated video and the records of every input."""
+"""`camreel process`: the annotated video and the records of every input; `camreel demo`: those of a sample video."""
 
 from __future__ import annotations
 
@@ -6,23 +6,28 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from camreel.cli.batch import StopRequest, exit_code, run_jobs, stop_signals
 from camreel.cli.flags import Debug, Overwrite, Quiet, Verbose, resolve_settings, takes_settings
-from camreel.cli.outputs import Job, name_paths, plan_outputs, select_jobs
+from camreel.cli.outputs import Job, name_paths, plan_outputs, refuse_existing, select_jobs
 from camreel.cli.progress import MODES, open_reporter, short_name, summary_lines
 from camreel.cli.terminal import Terminal
+from camreel.config.resolution import resolve
 from camreel.errors import ConfigError, InputError, nearest
-from camreel.runtime.files import STDOUT, make_folder
+from camreel.runtime.files import STDOUT, make_folder, shipped
 
 if TYPE_CHECKING:
     from camreel.config.schema import Config
     from camreel.flow import Progress
     from camreel.interfaces import Recognizer
     from camreel.structures import Summary
+
+DEMO_VIDEO = "pair-0012.mp4"
+"""Sample video that `camreel demo` processes."""
 
 OUTPUT_HELP = "the annotated video, or with / at the end a folder, which is created if missing"
 RECORDS_HELP = "the records: FILE.jsonl, FILE.json for one document, a folder, or - for standard output"
@@ -72,6 +77,32 @@ def process(
         raise typer.Exit(run_jobs(jobs, lambda job: _show_plan(job, config), terminal))
     if jobs:
         raise typer.Exit(_process_jobs(jobs, config, progress, terminal))
+
+
+def demo(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="where the outputs go")] = Path("demo"),
+    overwrite: Overwrite = False,
+    verbose: Verbose = 0,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Process a sample video with the bundled network; needs no network connection.
+
+    The video shows two drawn people at the same time: one does a jumping jack,
+    one throws.
+    """
+    terminal: Terminal = context.obj
+    config = resolve([str(shipped("configs") / "demo.yaml")]).config
+    jobs = plan_outputs([str(shipped("sample_videos") / DEMO_VIDEO)], f"{folder}/", None)
+    if not overwrite:
+        refuse_existing(jobs[0].files, alternative=", or name another folder")
+    code = _process_jobs(jobs, config, "auto", terminal)
+    if code == 0:
+        terminal.note(
+            f"now open {jobs[0].video} in a video player; the records of every frame are in {jobs[0].records}"
+        )
+    raise typer.Exit(code)
 
 
 def _expand(inputs: Sequence[str]) -> list[str]:
