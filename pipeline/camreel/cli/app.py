@@ -19,6 +19,7 @@ from camreel.cli.docs import docs
 from camreel.cli.evaluate import evaluate
 from camreel.cli.figures import figures
 from camreel.cli.flags import Debug, Quiet, Verbose, resolve_settings, takes_settings, time_length
+from camreel.cli.importing import import_command
 from camreel.cli.live import PATTERN, live, live_defaults
 from camreel.cli.process import demo, process
 from camreel.cli.terminal import Terminal, show_table
@@ -179,6 +180,7 @@ app.command("demo")(demo)
 app.command("live", epilog=EXIT_CODES)(live)
 app.command("models")(models)
 app.command("train", epilog=EXIT_CODES)(train)
+app.command("import")(import_command)
 app.command("evaluate", epilog=EXIT_CODES)(evaluate)
 app.command("figures")(figures)
 app.command("bench")(bench)
