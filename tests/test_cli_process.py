@@ -433,5 +433,5 @@ def test_a_stopped_run_keeps_the_frames_that_are_done(
     flow.raises["a.mp4"] = stop
     outcome = run("process", "a.mp4", "b.mp4")
     assert outcome.code == code
-    assert "stopped at 1.2 s; what is done is in a.camreel.mp4 and a.camreel.jsonl" in outcome.err
+    assert "stopped at 1.2 s; the result so far is in a.camreel.mp4 and a.camreel.jsonl" in outcome.err
     assert len(flow.calls) == 1, "the next input is not started"

@@ -165,5 +165,5 @@ def exit_code(error: BaseException) -> int:
 def _report_failures(failures: Sequence[tuple[str, str]], total: int, terminal: Terminal) -> None:
     if failures:
         terminal.note(f"{len(failures)} of {total} inputs failed:")
-        for uri, what in failures:
-            terminal.note(f"  {what}" if uri in what else f"  {uri}: {what}")
+        for uri, message in failures:
+            terminal.note(f"  {message}" if uri in message else f"  {uri}: {message}")

@@ -153,10 +153,8 @@ def _parameters(panels: Mapping[str, tuple[Flag, ...]]) -> Iterator[inspect.Para
     for panel, flags in panels.items():
         for flag in flags:
             yield _parameter(flag.parameter, _annotation(flag, panel))
-    about = (
-        "YAML file with settings, or the NAME of NAME.yaml in ./configs or among those of camreel; the last one wins"
-    )
-    file = typer.Option("--config", "-c", metavar="FILE", help=about)
+    about = "YAML file with settings, or its name without .yaml if it is in ./configs or shipped with camreel"
+    file = typer.Option("--config", "-c", metavar="FILE", help=f"{about}; later ones win")
     value = typer.Option("--set", metavar="A.B=C", help="any setting, over the files; `camreel config` lists all")
     yield _parameter("config", Annotated[list[str] | None, file])
     yield _parameter("set", Annotated[list[str] | None, value])

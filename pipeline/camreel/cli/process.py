@@ -62,7 +62,7 @@ def process(
     it or in the folder of -o. If two inputs would share a name there, the later
     one gets -2, -3 and so on.
 
-    Ctrl-C stops and keeps what is done; a second Ctrl-C ends at once.
+    Ctrl-C stops and keeps the result so far; a second Ctrl-C ends at once.
     """
     terminal: Terminal = context.obj
     if progress not in MODES:
@@ -202,5 +202,5 @@ class _Run:
 
     def _report_stop(self) -> None:
         kept = name_paths([path for path in self.job.files if path.exists()])
-        result = f"what is done is in {kept}" if kept else "nothing is written"
+        result = f"the result so far is in {kept}" if kept else "nothing is written"
         self.terminal.note(f"stopped at {(self.config.start or 0.0) + self.seconds:.1f} s; {result}")
