@@ -30,7 +30,7 @@ def test_log_records_are_lines_on_standard_error(
         LOG.debug("cache %s", "hit")
         LOG.info("resuming from %s", "x.state")
         LOG.warning("slow")
-        logging.getLogger("torch").error("of another library")
+        logging.getLogger("elsewhere").error("of another library")
     assert capsys.readouterr() == ("", shown)
 
 

@@ -135,7 +135,7 @@ def _process_jobs(jobs: Sequence[Job], config: Config, mode: str, terminal: Term
     try:
         with stop_signals() as stop:
             for folder in dict.fromkeys(path.parent for job in jobs for path in job.files):
-                make_folder(folder, "choose another with -o")
+                make_folder(folder)
             terminal.note(f"loading {config.model.name}")
             from camreel.flow import load_recognizer
 
