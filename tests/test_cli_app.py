@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from camreel.config.schema import Config
 
+from camreel.config.schema import Config
 from tests.command_line import CommandLine
 
 

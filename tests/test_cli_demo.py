@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
+
 from camreel.cli.process import DEMO_VIDEO
 from camreel.runtime.files import shipped
-
 from tests.command_line import CommandLine
 
 MAKEFILE = (Path(__file__).resolve().parents[1] / "Makefile").read_text()

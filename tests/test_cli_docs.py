@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from camreel.cli import docs
 from camreel.runtime.files import shipped
-
 from tests.command_line import CommandLine
 
 DESIGN_WORDS = """

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from camreel.cli import doctor
 from camreel.cli.doctor import Check, run_checks
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from camreel.cams import CAM_METHODS
 from camreel.cli.flags import FLAGS, LIVE_FLAGS, time_length
 from camreel.config.schema import leaves
@@ -15,7 +16,6 @@ from camreel.errors import ConfigError
 from camreel.models.registry import ARCHITECTURES
 from camreel.runtime.files import shipped
 from camreel.stages.smooth import SMOOTHERS
-
 from tests.command_line import CommandLine
 
 

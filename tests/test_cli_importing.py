@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
 from camreel.cli.importing import parse_triple
 from camreel.errors import CamreelError, ConfigError
 from camreel.models import checkpoint
 from camreel.models.loading import load
 from camreel.runtime.files import shipped
-from safetensors.torch import save_file
-from torch import Tensor, nn
-
 from tests.command_line import CommandLine
 
 ANIMALS = ["cat", "dog", "elk", "fox", "gnu", "hen", "ibis"]

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from camreel.cli.batch import Terminated
 from camreel.cli.outputs import plan_outputs
 from camreel.config.schema import Config
 from camreel.errors import CamreelError, ConfigError, DeviceError, InputError, ModelError, OutputError
 from camreel.structures import Counts, Summary
-
 from tests.command_line import CommandLine, Outcome
 
 SUMMARY = Summary(Counts(30, 30, 0, 0, 15), (), (), 1e-6, {"decode": 0.1}, ("audio is left out",))

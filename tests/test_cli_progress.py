@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+
 from camreel.cli.progress import MODES, clock_time, open_reporter, short_name, summary_lines
 from camreel.structures import Counts, Segment, Summary
 

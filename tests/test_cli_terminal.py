@@ -7,9 +7,9 @@ import sys
 import types
 
 import pytest
+
 from camreel.cli.terminal import Terminal, error_lines, show_table
 from camreel.errors import InputError, ModelError
-
 from tests.command_line import CommandLine
 
 LOG = logging.getLogger("camreel.somewhere")

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
 from camreel.config.resolution import Resolved, Setting, render, resolve
 from camreel.config.schema import Config, leaves
 from camreel.errors import ConfigError
 from camreel.options import parse_time
 from camreel.runtime.files import shipped
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import ValidationError
 
 CONFIGS = shipped("configs")
 

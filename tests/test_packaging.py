@@ -90,6 +90,6 @@ def test_the_installed_wheel_works_outside_the_checkout(wheel: Path, tmp_path: P
 
     assert "--overwrite" in camreel("demo", "--help")
     assert f"{site}/camreel/configs/fast.yaml:3" in camreel("config", "-c", "fast")
-    assert "Glossary: the words of camreel" in camreel("docs")
+    assert "Words of the code, the records" in camreel("docs")
     camreel("demo", "-q")
     assert files(folder) == {"demo/pair-0012.camreel.mp4", "demo/pair-0012.camreel.jsonl"}

@@ -6,12 +6,12 @@ import dataclasses
 from fractions import Fraction
 
 import pytest
+
 from camreel.config.schema import Config
 from camreel.errors import ConfigError
 from camreel.run_plan import TILE_SAMPLES, find_classes, make_plan
 from camreel.stages.windows import Windowing
 from camreel.structures import VideoInfo
-
 from tests.make import TinyRecognizer
 
 INFO = VideoInfo("clip.mp4", 640, 360, 0, Fraction(1, 1000), Fraction(30), None, None)
