@@ -39,4 +39,4 @@ samples: install  ## make sample_videos anew
 	$(BIN)/camreel figures sample_videos --videos 1 --split $$1 --seed $$2 --seconds $$3 --overwrite; done
 
 clean:  ## remove what was made here
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info demo
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis demo
