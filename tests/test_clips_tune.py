@@ -16,7 +16,7 @@ import pytest
 import torch
 from camreel.cli.app import main
 from camreel.errors import ConfigError, ModelError
-from camreel.evaluate import lesson_page
+from camreel.cli.training_page import make_page
 from camreel.models import checkpoint
 from camreel.models.loading import load
 from camreel.models.torch_recognizer import TorchRecognizer
@@ -324,11 +324,11 @@ def test_the_page_shows_how_it_went_and_needs_nothing_else(tuned):
     taught, _ = tuned
     wrong = np.eye(2, dtype=np.float32)[1 - taught.verdict.truth]
     all_wrong = dataclasses.replace(taught, verdict=ClassificationReport(("along", "up"), taught.verdict.examples, wrong))
-    page = lesson_page(all_wrong, ["camreel", "train", "<x>"], "1")
+    page = make_page(all_wrong, ["camreel", "train", "<x>"], "1")
     assert "macro-F1 0.000" in page and "taken for up 1.00" in page and "&lt;x&gt;" in page
     assert page.count("data:image/jpeg;base64,") == 2 * len(taught.verdict.examples)
     assert page.count("<svg") == 2 and "http" not in page and "<script" not in page
-    assert "every clip held out was told right" in lesson_page(taught, ["camreel"], "1")
+    assert "every held-out clip was classified correctly" in make_page(taught, ["camreel"], "1")
 
 
 def test_ctrl_c_while_it_learns_leaves_the_best_network_and_says_how_to_go_on(folder, tmp_path, capsys, monkeypatch):

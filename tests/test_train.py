@@ -12,7 +12,7 @@ import pytest
 from camreel.cli.app import main
 from camreel.cli.progress import Lines
 from camreel.cli.train import describe, view
-from camreel.evaluate import Calibration
+from camreel.evaluate.calibration import Calibration
 from camreel.options import parse_length
 from camreel.train import Outcome, Progress
 
@@ -41,7 +41,7 @@ class Training:
 def training(monkeypatch: pytest.MonkeyPatch) -> Training:
     fake = Training()
     monkeypatch.setattr("camreel.train.films.train_figures", fake)
-    monkeypatch.setattr("camreel.evaluate.calibrate", calibrated)
+    monkeypatch.setattr("camreel.evaluate.calibration.calibrate", calibrated)
     return fake
 
 
