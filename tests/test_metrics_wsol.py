@@ -1,12 +1,12 @@
-"""MaxBoxAccV2 and PxAP against figures of the program that they were published with, on pictures that are not square.
+"""MaxBoxAccV2 and PxAP against results of the program that they were published with, on pictures that are not square.
 
-They were made once with `BoxEvaluator` (all contours), `calculate_multiple_iou` and `MaskEvaluator` of clovaai/wsolevaluation,
-evaluation.py at commit b98c7d1, on maps of 1000 x 400 pixels instead of its 224 x 224.
+The results were computed once with `BoxEvaluator` (all contours), `calculate_multiple_iou` and `MaskEvaluator` of
+clovaai/wsolevaluation, evaluation.py at commit b98c7d1, on maps of 1000 x 400 pixels instead of its 224 x 224.
 
-Its boxes are a pixel too large to the right and below: it takes the half-open edges that OpenCV gives for inclusive ones. These
-pictures were picked so that no overlap is so close to .3, .5 or .7 that it matters; others differ by a picture, and none does once
-that pixel is taken off. It also takes the best threshold of the test, for each overlap its own; camreel takes one from the
-validation, so what is compared is the accuracy at every threshold.
+Its boxes are a pixel too large to the right and below: it takes the half-open edges that OpenCV gives for inclusive
+ones. These pictures were picked so that no overlap is so close to .3, .5 or .7 that it matters; others differ by a
+picture, and none does once that pixel is taken off. It also takes the best threshold of the test, for each overlap
+its own; camreel takes one from the validation, so what is compared is the accuracy at every threshold.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from camreel.imageops.grid import tiling
-from camreel.metrics.pixels import PixelPrecision
-from camreel.metrics.pointing_game import IOUS, best_iou, box_accuracy
-from camreel.stages.localize import find_boxes
+from camreel.metrics.localization import BOX_IOUS, PixelPrecision, best_iou, box_accuracy
+from camreel.stages.localize import BoxRule, find_boxes
 
 HEIGHT, WIDTH, PIXELS = 40, 100, 10
 """Cells, and pixels of the picture to a cell's side."""
@@ -71,21 +70,23 @@ def overlaps() -> np.ndarray:
     found = []
     for hills, true, _ in pictures():
         cells = levels(hills, 10, 0.5)
-        cut = [find_boxes(cells, tiling(cells, size), size, threshold, 0.0, 1.0) for threshold in THRESHOLDS]
+        cut = [
+            find_boxes(cells, tiling(cells.shape, size), size, BoxRule(threshold, 0.0), 1.0) for threshold in THRESHOLDS
+        ]
         found.append([best_iou(np.array([box.xyxy for box in boxes], np.float32), true) for boxes in cut])
     return np.array(found, np.float32)
 
 
-def test_overlaps_of_boxes_are_theirs():
+def test_box_overlaps_equal_those_of_wsolevaluation():
     np.testing.assert_allclose(overlaps()[:, THRESHOLDS.index(0.3)], OVERLAPS, atol=1e-6)
 
 
-def test_the_accuracy_of_boxes_is_theirs_at_every_threshold():
-    right = np.array([RIGHT[least] for least in IOUS])
+def test_box_accuracy_equals_that_of_wsolevaluation_at_every_threshold():
+    right = np.array([RIGHT[least] for least in BOX_IOUS])
     np.testing.assert_allclose(box_accuracy(overlaps()), (right / PICTURES).mean(axis=0), atol=1e-6)
 
 
-def test_the_precision_of_pixels_is_theirs():
+def test_pixel_precision_equals_that_of_wsolevaluation():
     pixels = PixelPrecision()
     for hills, _, mask in pictures():
         pixels.add(levels(hills, 1000, 0.25), mask.astype(np.float32))

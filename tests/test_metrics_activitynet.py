@@ -1,16 +1,17 @@
-"""Temporal mAP against figures of ActivityNet's own program.
+"""Temporal mAP against results of ActivityNet's own program.
 
-They were made once with `compute_average_precision_detection` of activitynet/ActivityNet, Evaluation/eval_detection.py at commit
-ebc8aeb (Evaluation/utils.py at 9f3c047), under Python 3. It orders equal scores by a sort that is not stable, so their order is
-nobody's; for these figures the sorts were made stable, and the segments were handed over last first, as it takes the last of equals
-first and camreel the first. Without equal scores the program as it is gives the same figures.
+The results were computed once with `compute_average_precision_detection` of activitynet/ActivityNet,
+Evaluation/eval_detection.py at commit ebc8aeb (Evaluation/utils.py at 9f3c047), under Python 3. It orders equal
+scores by a sort that is not stable, so their order is arbitrary; for these results the sorts were made stable, and
+the segments were handed over last first, as it takes the last of equals first and camreel the first. Without equal
+scores the program as it is gives the same results.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from camreel.metrics.segments import OVERLAPS, Span, detection_precision, overlap, temporal_map
+from camreel.metrics.detection import SEGMENT_IOUS, Span, segment_average_precision, span_iou, temporal_map
 from camreel.structures import Segment
 
 CLASSES, VIDEOS = 3, 5
@@ -65,9 +66,12 @@ def case(seed: int, times: int, scores: int) -> Case:
 
 
 @pytest.mark.parametrize("spec", GOLDEN)
-def test_the_figures_are_those_of_activitynet(spec):
+def test_average_precision_equals_that_of_activitynet(spec):
     found, true = case(*spec)
-    mine = [[detection_precision(found, [video[c] for video in true], c, least) for least in OVERLAPS] for c in range(CLASSES)]
+    mine = [
+        [segment_average_precision(found, [video[c] for video in true], c, least) for least in SEGMENT_IOUS]
+        for c in range(CLASSES)
+    ]
     np.testing.assert_allclose(mine, GOLDEN[spec], atol=1e-6)
     assert temporal_map(found, true) == pytest.approx(np.mean(GOLDEN[spec]), abs=1e-6)
 
@@ -81,4 +85,4 @@ def test_the_cases_have_what_is_difficult():
 
 def test_an_overlap_that_is_just_enough_is_enough():
     # 1.2 of 2 seconds, in the last case but one: in another order the same sum is rounded below .6.
-    assert overlap((3.1, 5.1), (3.4, 4.6)) >= 0.6
+    assert span_iou((3.1, 5.1), (3.4, 4.6)) >= 0.6

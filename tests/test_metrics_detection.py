@@ -1,26 +1,77 @@
-"""Boxes and tubes against those that are there: every number by hand, on pictures that are not square."""
+"""Average precision of segments, boxes and tubes: every number by hand, on pictures that are not square."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from camreel.annotations import NONE, Truth
-from camreel.evaluate.detections import Finds, true_boxes
-from camreel.metrics.tubes import Boxes, frame_map, tube_overlap, video_map
-from camreel.structures import Action, Box, Grid
+from camreel.metrics.detection import (
+    BoxTable,
+    find_spans,
+    frame_map,
+    segment_average_precision,
+    span_iou,
+    temporal_map,
+    tube_iou,
+    video_map,
+)
+from camreel.structures import Segment
 
 WIDE = (20.0, 10.0, 60.0, 20.0)
+
 SHIFTED = (40.0, 10.0, 80.0, 20.0)
 """Overlaps WIDE by a third."""
+
 TALL = (20.0, 10.0, 30.0, 50.0)
 """Overlaps WIDE by 100 / 700."""
-NAN = float("nan")
 
 
-def boxes(*rows) -> Boxes:
+def test_spans_end_when_the_next_frame_begins():
+    times = np.array([0.0, 0.1, 0.2, 0.4])
+    assert find_spans(times, np.array([True, True, False, True])) == [
+        (0.0, pytest.approx(0.2)),
+        (0.4, pytest.approx(0.6)),
+    ]
+    assert find_spans(times, np.zeros(4, bool)) == []
+
+
+def test_overlap_in_time():
+    assert span_iou((0, 2), (1, 3)) == pytest.approx(1 / 3)
+    assert span_iou((0, 1), (1, 2)) == 0
+
+
+def segment(start, end, score, class_id=0):
+    return Segment(class_id, "", start, end, score)
+
+
+def test_each_true_span_is_matched_once_with_the_highest_score_first():
+    true = [[(0.0, 1.0), (2.0, 3.0)], [(5.0, 6.0)]]
+    found = [
+        [segment(0, 1, 0.9), segment(0, 1, 0.8), segment(2, 3, 0.7)],
+        [segment(0, 1, 0.6), segment(5, 6, 0.99, class_id=1)],
+    ]
+    # right, double, right, wrong: precision 1 at recall 1/3, 2/3 at recall 2/3, the last span is missed
+    assert segment_average_precision(found, true, 0, 0.5) == pytest.approx((1 + 2 / 3) / 3)
+
+
+def test_precision_is_interpolated():
+    true = [[(0.0, 1.0), (2.0, 3.0)]]
+    found = [[segment(8, 9, 0.9), segment(0, 1, 0.8), segment(2, 3, 0.7)]]
+    assert segment_average_precision(found, true, 0, 0.5) == pytest.approx(2 / 3)
+
+
+def test_temporal_map_is_the_mean_over_classes_and_overlaps():
+    true = [[[(0.0, 10.0)], [], [(0.0, 1.0)]]]
+    found = [[segment(0, 5, 0.9)]]
+    # class 0 is right at .3, .4 and .5; class 2 is never found; class 1 does not occur
+    assert temporal_map(found, true) == pytest.approx(3 / 5 / 2)
+    assert temporal_map([[]], true) == 0
+    assert np.isnan(temporal_map([[]], [[[]]]))
+
+
+def boxes(*rows) -> BoxTable:
     """Rows of label, frame, tube, score, box."""
     labels, frames, tubes, scores, places = zip(*rows, strict=True) if rows else ((), (), (), (), ())
-    return Boxes(
+    return BoxTable(
         np.array(labels, np.str_),
         np.array(frames, np.int64),
         np.array(tubes, np.int64),
@@ -33,7 +84,7 @@ def tube(label, first, end, box=WIDE, number=0, score=1.0) -> list:
     return [(label, frame, number, score, box) for frame in range(first, end)]
 
 
-def test_a_frame_has_one_right_box_for_each_true_one():
+def test_each_true_box_is_matched_once():
     true = [boxes(*tube("run", 0, 2), ("run", 0, 1, 1.0, (70, 0, 90, 40)))]
     found = [
         boxes(
@@ -55,7 +106,7 @@ def test_boxes_of_all_videos_are_ranked_together_and_found_in_their_own():
     assert frame_map([boxes(*tube("run", 0, 1)), boxes(*tube("run", 5, 6))], true, 0.5) == 1
 
 
-def test_classes_weigh_the_same_and_go_by_name():
+def test_classes_weigh_the_same_and_are_matched_by_name():
     true = [boxes(*tube("run", 0, 9)), boxes(*tube("clap", 0, 1))]
     found = [boxes(*tube("run", 0, 9), *tube("jump", 0, 9, score=0.99)), boxes(*tube("run", 0, 1, score=0.1))]
     assert frame_map(found, true, 0.5) == video_map(found, true, 0.5) == pytest.approx(0.5)
@@ -79,13 +130,13 @@ def half(first, end, box=WIDE):
     ],
 )
 def test_tubes_overlap_in_time_and_space(other, expected):
-    assert tube_overlap(half(0, 4), other) == pytest.approx(expected)
-    assert tube_overlap(other, half(0, 4)) == pytest.approx(expected)
+    assert tube_iou(half(0, 4), other) == pytest.approx(expected)
+    assert tube_iou(other, half(0, 4)) == pytest.approx(expected)
 
 
 def test_a_hole_in_a_tube_is_missing():
     frames, places = half(0, 4)
-    assert tube_overlap(half(0, 4), (frames[[0, 3]], places[[0, 3]])) == pytest.approx(2 / 4)
+    assert tube_iou(half(0, 4), (frames[[0, 3]], places[[0, 3]])) == pytest.approx(2 / 4)
 
 
 def test_tubes_rank_by_the_mean_score_of_their_boxes():
@@ -98,31 +149,3 @@ def test_tubes_rank_by_the_mean_score_of_their_boxes():
     early = [boxes(*tube("run", 0, 2))]
     assert video_map(early, true, 0.2) == video_map(early, true, 0.5) == 1
     assert video_map([boxes(*tube("run", 0, 1))], true, 0.5) == 0
-
-
-def action(score, *found: Box) -> Action:
-    return Action(3, "run", score, 1.0, None, 1.0, Grid((0, 0), (1, 1)), None, found)
-
-
-def test_finds_are_what_the_program_reports():
-    finds = Finds(0.1, 0.5)
-    finds.add(0, 0.0, "Run", action(0.8, Box(WIDE, 0.7, 4), Box(TALL, 0.6, 9)))
-    finds.add(1, 0.2, "Run", action(0.09, Box(WIDE, 0.05, 4)))  # too little to be told
-    finds.add(2, 0.5, "Run", action(0.8, Box(WIDE, 0.75, 4)))  # half a second later: still the same
-    finds.add(9, 1.1, "Run", action(0.1, Box(WIDE, 0.1, 4)))  # that was too long
-    found = finds.detected(Truth(("Run",), 100, 60, np.arange(9) / 10, np.full((9, 0), NONE, np.int16), np.empty((9, 0, 4)))).found
-    assert found.frames.tolist() == [0, 0, 2, 9]
-    assert found.tubes.tolist() == [0, 1, 0, 2]
-    assert found.scores == pytest.approx([0.7, 0.6, 0.75, 0.1])
-    assert set(found.labels.tolist()) == {"Run"}
-    assert found.xyxy[1].tolist() == list(TALL)
-
-
-def test_every_run_of_an_actor_is_a_tube_of_the_frames_on_which_he_is_seen():
-    actions = np.array([[0, NONE], [0, 1], [NONE, 1], [0, 1]], np.int16)
-    places = np.array([[WIDE, TALL]] * 4, np.float32)
-    places[2, 1] = NAN
-    true = true_boxes(Truth(("run", "clap"), 100, 60, np.arange(4) / 10, actions, places))
-    rows = sorted(zip(true.labels.tolist(), true.tubes.tolist(), true.frames.tolist(), strict=True))
-    assert rows == [("clap", 2, 1), ("clap", 2, 3), ("run", 0, 0), ("run", 0, 1), ("run", 1, 3)]
-    assert true.xyxy[true.labels == "clap"].tolist() == [list(TALL)] * 2
