@@ -13,15 +13,15 @@ F64 = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 METRICS: dict[str, str] = {
-    "top1": "share of windows of 1.33 s with one active class in which that class has the largest logit",
+    "top1": "windows of 1.33 s with one active class: it has the largest logit",
     "map": "average precision of such windows, mean over classes",
     "frame_f1": "F1 of 'active on this frame', mean over the classes that occur",
-    "temporal_map": "average precision of segments, mean over the overlaps .3 to .7",
+    "temporal_map": "average precision of segments at overlaps .3 to .7",
     "temporal_iou": "overlap of the frames in a class's segments with the true ones",
     "false_signal": "share of idle frames, half a second away from any action, on which a class is active",
     "idle_frames": "share of frames that are idle",
     "lag": "seconds by which scores trail the truth, median over classes and videos",
-    "pointing": "share of class-frames on which the map's peak is on an actor of the class",
+    "pointing": "the map's peak is on an actor of the class",
     "pointing_15px": "the same, within 15 pixels",
     "pointing_two_actors": "the same as pointing, on frames where two actors do two different things",
     "pointing_5pct": "the peak is within 5 % of the picture's height of one of the actors",
