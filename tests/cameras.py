@@ -35,6 +35,7 @@ from typing import ClassVar, Self
 import cv2  # noqa: F401  # isort: skip  (before av)
 import av
 import numpy as np
+
 from camreel.structures import Frame, Picture
 
 Size = tuple[int, int]

@@ -8,9 +8,10 @@ from fractions import Fraction
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+
 from camreel.interfaces import Features, Geometry, LinearHead
 from camreel.structures import Frame, FrameActivation, Grid, Picture
-from torch import Tensor, nn
 
 MILLI = Fraction(1, 1000)
 

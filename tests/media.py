@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import cv2  # noqa: F401  # isort: skip  (before av)
 import av
 import numpy as np
+
 from camreel.interfaces import Source
 from camreel.sources import open_source
 from camreel.structures import Frame

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import cache
 
 import torch
+from torch import Tensor
+
 from camreel.interfaces import Features
 from camreel.models.architecture import Architecture
 from camreel.models.loading import load
 from camreel.models.registry import ARCHITECTURES
 from camreel.models.torch_recognizer import TorchRecognizer
-from torch import Tensor
 
 
 def _smallest_of_each_family() -> list[str]:

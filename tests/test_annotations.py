@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
+
 from camreel.annotations import (
     NO_ACTION,
     Origin,

@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from camreel.bench import Against, Report, bench, render
 from camreel.config.schema import Config
 from camreel.errors import ConfigError
-
 from tests.test_flow import make_clip
 
 TINY = Config.model_validate(

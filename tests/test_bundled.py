@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from camreel.annotations import find_truth, read_truth
 from camreel.config.schema import Config
 from camreel.flow import load_recognizer, localize

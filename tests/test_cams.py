@@ -9,13 +9,13 @@ from functools import cache
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from camreel.cams import CAM_METHODS
 from camreel.cams.maps import activation_maps
 from camreel.errors import ConfigError, ModelError
 from camreel.interfaces import Features
 from camreel.models.torch_recognizer import pooling_weights
-from torch import Tensor, nn
-
 from tests.networks import CALLABLE, FAMILIES, LINEAR, clip, features, network
 
 CLASSES = torch.tensor([3, 11, 14])

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 
 import pytest
-from camreel.runtime.concurrency import Channel, Condition, DynamicBatcher, QueueWorker, feed, wait_for_any
 from hypothesis import given
 from hypothesis import strategies as st
+
+from camreel.runtime.concurrency import Channel, Condition, DynamicBatcher, QueueWorker, feed, wait_for_any
 
 
 def test_the_oldest_goes_where_the_channel_is_full():

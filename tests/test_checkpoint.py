@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from camreel.errors import ModelError, OutputError
-from camreel.models.checkpoint import Metadata, read, save
-from camreel.models.loading import load
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from camreel.errors import ModelError, OutputError
+from camreel.models.checkpoint import Metadata, read, save
+from camreel.models.loading import load
 from tests.networks import clip, features, network
 
 ARCH = "mnasnet0_5"

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from camreel.annotations import check_truth, find_truth, read_origin, read_truth
 from camreel.cli.app import main
 from camreel.cli.figures import parse_size, plan_videos
@@ -18,7 +19,6 @@ from camreel.errors import ConfigError
 from camreel.sources import open_source
 from camreel.synthetic import SPLITS, Film
 from camreel.synthetic import film as make
-
 from tests.test_figures_write import make_film
 
 

@@ -15,12 +15,13 @@ from pathlib import Path
 
 import av
 import pytest
+from typer.testing import CliRunner
+
 from camreel.cli.app import app
 from camreel.cli.live import live_defaults
 from camreel.cli.terminal import Terminal
 from camreel.errors import ConfigError, InputError
 from camreel.records import LINE
-from typer.testing import CliRunner
 
 ROOT = Path(__file__).resolve().parents[1]
 

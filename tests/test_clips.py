@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+
 from camreel.cli.app import main
 from camreel.errors import ConfigError, InputError
 from camreel.flow import localize
@@ -287,7 +288,6 @@ def test_what_exists_is_kept(folder, taught, tmp_path):
 @pytest.mark.parametrize("model", ["mvit_v1_b", "convnext_tiny"])
 def test_a_backbone_without_a_linear_head_is_refused(folder, tmp_path, model, monkeypatch):
     from camreel.train.clips import run
-
     from tests.networks import network
 
     monkeypatch.setattr(run, "load", lambda *_: network(model))

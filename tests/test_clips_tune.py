@@ -14,23 +14,23 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+
 from camreel.cli.app import main
+from camreel.cli.training_page import make_page
 from camreel.errors import ConfigError, ModelError
-from camreel.evaluate import lesson_page
 from camreel.models import checkpoint
 from camreel.models.loading import load
 from camreel.models.torch_recognizer import TorchRecognizer
 from camreel.train.augment import vary
-from camreel.train.clips import Example, Plan, TrainingResult, Tuning, ClassificationReport, train_clips
+from camreel.train.clips import ClassificationReport, Example, Plan, TrainingResult, Tuning, train_clips
 from camreel.train.clips.batch_sampler import BATCH, Draws, part
 from camreel.train.clips.embeddings import normalised, pooled
-from camreel.train.clips.fine_tune import EPOCHS, TrainingHistory, EarlyStopping, tune
+from camreel.train.clips.fine_tune import EPOCHS, EarlyStopping, TrainingHistory, tune
 from camreel.train.clips.fine_tuner import Tuner, learning_parameters
 from camreel.train.clips.linear_probe import Head
 from camreel.train.clips.task import balance
 from camreel.train.film_loop import BAD_STEPS
 from camreel.train.state_file import state_path
-
 from tests.networks import network
 from tests.test_clips import folder as folder
 
@@ -324,11 +324,11 @@ def test_the_page_shows_how_it_went_and_needs_nothing_else(tuned):
     taught, _ = tuned
     wrong = np.eye(2, dtype=np.float32)[1 - taught.verdict.truth]
     all_wrong = dataclasses.replace(taught, verdict=ClassificationReport(("along", "up"), taught.verdict.examples, wrong))
-    page = lesson_page(all_wrong, ["camreel", "train", "<x>"], "1")
+    page = make_page(all_wrong, ["camreel", "train", "<x>"], "1")
     assert "macro-F1 0.000" in page and "taken for up 1.00" in page and "&lt;x&gt;" in page
     assert page.count("data:image/jpeg;base64,") == 2 * len(taught.verdict.examples)
     assert page.count("<svg") == 2 and "http" not in page and "<script" not in page
-    assert "every clip held out was told right" in lesson_page(taught, ["camreel"], "1")
+    assert "every held-out clip was classified correctly" in make_page(taught, ["camreel"], "1")
 
 
 def test_ctrl_c_while_it_learns_leaves_the_best_network_and_says_how_to_go_on(folder, tmp_path, capsys, monkeypatch):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from camreel.stages.foreground import foreground
 from camreel.stages.foreground.residual_motion import MOST
+
+from camreel.stages.foreground import foreground
 from camreel.stages.localize import BoxRule, Localizer
 from camreel.structures import FrameActivation
-
 from tests.make import activation, frames, picture
 
 WIDTH, HEIGHT = 200, 120

@@ -7,14 +7,14 @@ import dataclasses
 import cv2
 import numpy as np
 import pytest
+from camreel.stages.foreground.color_model import BLUR
+from camreel.stages.foreground.residual_motion import MOST
+
 from camreel.imageops.camera_motion import ResidualMotion, camera_motion, warp_affine
 from camreel.imageops.optical_flow import OpticalFlow, flow_luma
 from camreel.imageops.resize import shrink_plane
 from camreel.stages.foreground import COLOR_BINS, MAX_LOG_RATIO, ColorModel, color_bins, log_ratio
-from camreel.stages.foreground.color_model import BLUR
-from camreel.stages.foreground.residual_motion import MOST
 from camreel.structures import F32, Frame, Picture
-
 from tests.make import frames
 
 WIDTH, HEIGHT = 320, 180

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+
 from camreel.synthetic import ACTIONS, SPLITS, film
 from camreel.synthetic.actions import MOVES, OTHERS, POSTURES
 from camreel.synthetic.body import pose_body, random_body

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from camreel.annotations import NO_ACTION, Truth, check_truth, find_truth, read_origin, read_truth
 from camreel.errors import OutputError
 from camreel.sources import open_source

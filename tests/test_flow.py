@@ -15,16 +15,16 @@ from pathlib import Path
 import cv2
 
 import av  # isort: skip
-import camreel
 import numpy as np
 import pytest
 import torch
+
+import camreel
 from camreel import flow
 from camreel.config.schema import Config
 from camreel.errors import ConfigError, InputError, OutputError
 from camreel.models.loading import load
 from camreel.records import LINE
-
 from tests.make import TinyRecognizer
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from camreel.errors import ModelError
 from camreel.interfaces import Features, Geometry
 from camreel.models.geometry import measure_geometry
-from torch import Tensor, nn
-
 from tests.networks import FAMILIES, network
 
 TRANSFORMERS = ("swin3d_t", "swin_t", "mvit_v2_s")

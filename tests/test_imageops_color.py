@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from camreel.imageops.color import STRIP_ROWS, rgb_to_yuv, to_bgr, to_rgb, yuv_to_rgb_matrix
 from camreel.structures import Matrix, Picture
 

@@ -14,6 +14,7 @@ import fake_films
 import numpy as np
 import pytest
 import torch
+
 from camreel.errors import CamreelError, DeviceError
 from camreel.train import augment, films, replay
 from camreel.train.film_validator import first, mean_average_precision

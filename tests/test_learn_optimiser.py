@@ -6,8 +6,9 @@ import copy
 
 import pytest
 import torch
-from camreel.train.optimizer import DECAY, SPEED, Optimiser
 from torch import nn
+
+from camreel.train.optimizer import DECAY, SPEED, Optimiser
 
 
 def network() -> nn.Module:

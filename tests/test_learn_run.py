@@ -10,6 +10,8 @@ import fake_films
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from camreel.errors import ConfigError, DeviceError, ModelError, OutputError
 from camreel.models.checkpoint import Metadata, read
 from camreel.synthetic import ACTIONS
@@ -19,7 +21,6 @@ from camreel.train.film_learner import Learner
 from camreel.train.film_loop import BAD_STEPS, Plan, train
 from camreel.train.interfaces import Batch
 from camreel.train.state_file import read_state, state_path
-from torch import nn
 
 CLASSES = 3
 

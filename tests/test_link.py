@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
+
 from camreel.stages.link import iou, link
 from camreel.stages.options import LinkOptions
 from camreel.structures import Action, Box, Grid, Localization, Segment, Tube
-
 from tests.make import frames
 
 

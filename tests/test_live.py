@@ -13,13 +13,13 @@ from typing import Any
 
 import av
 import pytest
+
 from camreel.config.schema import Config
 from camreel.errors import InputError
 from camreel.flow import load_recognizer, process
 from camreel.live.options import LiveOptions
 from camreel.live.session import Outcome, watch
 from camreel.records import LINE
-
 from tests.cameras import MjpegServer, RtspServer
 from tests.test_flow import make_clip
 

@@ -9,6 +9,9 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from camreel.live.load_shedding import CALM, LEAST, PERIOD, Governor
 from camreel.live.metrics import Counters, Delays, Rate, Reading, prometheus
 from camreel.live.motion_compensation import Carrier
@@ -30,9 +33,6 @@ from camreel.structures import (
     Tube,
     VideoInfo,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.make import MILLI, picture, textured
 
 INFO = VideoInfo("rtsp://camera/live", 160, 120, 0, Fraction(1, 1000), None, None, None, live=True)

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from camreel.stages.localize import FALL, BoxRule, Localizer, find_boxes, select
 from camreel.structures import Grid
-
 from tests.make import activation, frames
 
 LABELS = ["still", "wave", "jump"]

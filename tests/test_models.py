@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from camreel.errors import ModelError
 from camreel.interfaces import Features, Geometry, LinearHead, Recognizer
 from camreel.models.catalog import catalog
@@ -17,8 +19,6 @@ from camreel.models.loading import load
 from camreel.models.registry import ARCHITECTURES
 from camreel.models.torch_recognizer import TorchRecognizer, pooling_weights
 from camreel.models.weights import fill
-from torch import Tensor, nn
-
 from tests.networks import CALLABLE, FAMILIES, LINEAR, clip, features, network
 
 S3D_FULL = (1, 3, 18, 224, 256)

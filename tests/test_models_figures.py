@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+
 from camreel.errors import ModelError
 from camreel.interfaces import Features, Geometry
 from camreel.models.catalog import catalog
@@ -24,8 +26,6 @@ from camreel.stages.sample import fit_input, sample
 from camreel.stages.stitch import stitch
 from camreel.stages.windows import windows
 from camreel.structures import ClassSelection, Clip, ClipActivation, Grid
-from torch import Tensor, nn
-
 from tests.make import numbered
 from tests.networks import network
 

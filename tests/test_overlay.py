@@ -8,6 +8,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import pytest
+
 from camreel.imageops.color import rgb_to_yuv
 from camreel.overlay.annotate import Overlay
 from camreel.overlay.color import CLASS_COLORS, heat_rgb, palette

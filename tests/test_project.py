@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+
 from camreel.imageops.grid import fit_cells
 from camreel.stages.resample import resample, resample_maps
 from camreel.structures import Grid
-
 from tests.make import activation, frames
 
 

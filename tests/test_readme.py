@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from camreel.models.catalog import catalog
 from camreel.models.loading import load
-
 from tests.test_flow import make_clip
 
 ROOT = Path(__file__).resolve().parents[1]

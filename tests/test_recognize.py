@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from camreel.errors import DeviceError
 from camreel.models.loading import load
 from camreel.recognize.backend import Backend, choose_backend, choose_device, map_cells
@@ -11,7 +12,6 @@ from camreel.recognize.stage import recognize
 from camreel.stages.sample import fit_input, sample
 from camreel.stages.windows import windows
 from camreel.structures import ClassSelection, Grid
-
 from tests.make import TinyRecognizer, numbered
 
 GRID = Grid((0, 0), (1, 1))

@@ -8,6 +8,9 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
+from pydantic import ValidationError
+
 from camreel.records import LINE, Document, json_schema
 from camreel.records.building import (
     connection_record,
@@ -31,9 +34,6 @@ from camreel.structures import (
     Tube,
     VideoInfo,
 )
-from jsonschema import Draft202012Validator
-from pydantic import ValidationError
-
 from tests.make import picture
 
 Record = dict[str, Any]

@@ -3,9 +3,9 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+
 from camreel.imageops.guided_filter import guided_filter
 from camreel.stages.refine import refine
-
 from tests.make import activation, frames, picture
 
 

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from camreel.imageops.color import yuv_to_rgb_matrix
-from camreel.stages.sample import MAX_GAP_TICKS, fit_input, input_pictures, sample
-from camreel.structures import Picture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from camreel.imageops.color import yuv_to_rgb_matrix
+from camreel.stages.sample import MAX_GAP_TICKS, fit_input, input_pictures, sample
+from camreel.structures import Picture
 from tests.make import frames, numbered, picture
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
 from camreel.annotations import check_truth, find_truth, read_origin, read_truth, truth_files
 from camreel.cli.process import DEMO_VIDEO
 from camreel.sources import open_source

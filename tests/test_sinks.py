@@ -7,8 +7,9 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-import camreel
 import pytest
+
+import camreel
 from camreel.cli.app import main
 from camreel.cli.outputs import plan_outputs
 from camreel.config.schema import Config
@@ -19,7 +20,6 @@ from camreel.sinks.publish.publisher import Publisher
 from camreel.sinks.video.recorder import Recorder
 from camreel.sinks.window import Window
 from camreel.structures import Header, Localization, Summary
-
 from tests.make import TinyRecognizer
 
 CLIP = Path(__file__).resolve().parents[1] / "sample_videos" / "single-0007.mp4"

@@ -4,11 +4,11 @@ import json
 from fractions import Fraction
 
 import pytest
+
 from camreel.errors import OutputError
 from camreel.runtime.files import STDOUT
 from camreel.sinks.json_records import JsonSink
 from camreel.structures import Action, Box, Counts, Grid, Header, Localization, Segment, Summary, Tube, VideoInfo
-
 from tests.make import frames
 
 INFO = VideoInfo("clip.mp4", 64, 48, 0, Fraction(1, 1000), Fraction(30), None, None)

@@ -19,6 +19,7 @@ import cv2  # noqa: F401 - before av
 import av  # isort: skip
 import numpy as np
 import pytest
+
 from camreel.errors import ConfigError, OutputError
 from camreel.sinks.options import VideoOptions
 from camreel.sinks.video import encoder

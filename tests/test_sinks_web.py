@@ -18,13 +18,14 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
 from camreel.errors import ConfigError, OutputError
 from camreel.imageops.color import rgb_to_yuv
 from camreel.sinks.web import Record, ViewChanged, WebPage
 from camreel.sinks.web.jpeg import WIDEST, jpeg
 from camreel.structures import DisplayOptions, Matrix, Picture
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
 
 CLASSES = ["walk", "jump", "wave"]
 HERE = "127.0.0.1:0"

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+
 from camreel.sinks.web import Command, Record, ViewChanged, WebPage
 from camreel.structures import DisplayOptions
-
 from tests.browser import Browser, Tab, browser, film
 from tests.test_sinks_web import CLASSES, RED, decoded, plain, serving
 

@@ -17,6 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+
 from camreel.errors import OutputError
 from camreel.imageops.color import rgb_to_yuv
 from camreel.sinks import window as module

@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 import pytest
-from camreel.stages.smooth import SMOOTHERS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from camreel.stages.smooth import SMOOTHERS
 from tests.make import activation, frames, textured
 
 VARIANTS = [(name, causal) for name in SMOOTHERS for causal in (False, True)]

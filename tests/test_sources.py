@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 from fractions import Fraction
 
-import camreel
 import pytest
+
+import camreel
 from camreel.config.schema import Config
 from camreel.errors import InputError
 from camreel.interfaces import Source
@@ -17,7 +18,6 @@ from camreel.sources.address import Address, OpenOptions, SourceType
 from camreel.sources.inputs import expand
 from camreel.sources.reconnect import connections
 from camreel.structures import Frame, VideoInfo
-
 from tests.make import FakeClock, TinyRecognizer, picture
 
 RATE = 30

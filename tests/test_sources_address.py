@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+
 from camreel.errors import InputError
 from camreel.sources import parse_address
 from camreel.sources.address import without_credentials

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 import pytest
+
 from camreel.sources.browser import MAX_PAUSE_SECONDS, browser_connections
 from camreel.structures import Frame, VideoInfo
 

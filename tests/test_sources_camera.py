@@ -14,12 +14,12 @@ from typing import Any
 
 import av
 import pytest
+
 from camreel.sources import SOURCES, open_source, parse_address
 from camreel.sources.address import OpenOptions
 from camreel.sources.camera import LiveSource
 from camreel.sources.container import Unreachable
 from camreel.sources.decoder import Decoder, Watchdog
-
 from tests import cameras
 from tests.cameras import (
     CAMERAS,

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import av
 import pytest
+
 from camreel.sources.decoder import Decoder, Watchdog
 
 

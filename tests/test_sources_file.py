@@ -16,10 +16,10 @@ from typing import Any
 import av
 import pytest
 from av.stream import Disposition
+
 from camreel.errors import InputError
 from camreel.sources import open_source
 from camreel.sources.decoder import MAX_FAILURES
-
 from tests.media import audio_packets, gray_ramp, mjpeg, read, spoil, with_audio, write
 
 # --- Time and sections

@@ -9,10 +9,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+
 from camreel.errors import InputError
 from camreel.sources import open_source
 from camreel.structures import ColorTags
-
 from tests.media import Reading, audio_packets, checksum, plain, read
 
 # fmt: off

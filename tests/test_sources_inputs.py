@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from camreel.errors import InputError
 from camreel.sources.inputs import expand
 

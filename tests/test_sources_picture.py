@@ -8,10 +8,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+
 from camreel.sources import open_source
 from camreel.sources.picture import Conversion
 from camreel.structures import ColorTags, Picture
-
 from tests.media import checksum, gray_ramp, mjpeg_stream, only_frame, read, with_audio, write
 
 KR_KB = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593)}

@@ -8,6 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from camreel.errors import InputError
 from camreel.sources import parse_address
 from camreel.sources.camera import LiveSource
@@ -15,9 +18,6 @@ from camreel.sources.container import Unreachable
 from camreel.sources.reconnect import ConnectionEvent, Reconnector, ReconnectPolicy, connections
 from camreel.sources.timeline import MIN_INTERVAL_SECONDS
 from camreel.structures import Frame, VideoInfo
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from tests.make import MILLI, FakeClock, picture
 from tests.media import mjpeg
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from camreel.errors import InputError
 from camreel.sources.reconnect import ConnectionEvent, ReconnectPolicy, connections
 from camreel.structures import Frame
-
 from tests.cameras import HlsServer, MjpegServer, RtspServer, consecutive
 
 QUICK = ReconnectPolicy(silence=5, first_delay=0.02, max_delay=0.1)

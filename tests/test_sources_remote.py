@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from camreel.errors import InputError
 from camreel.sources import open_source
 from camreel.sources.camera import LiveSource
 from camreel.sources.container import Unreachable
-
 from tests.cameras import CAMERAS, OVER_TCP, Camera, HlsServer, MjpegServer, RtspServer, consecutive
 
 # --- Passwords and refusals

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 import pytest
+
 from camreel.sources.timeline import TimestampClock, pace_realtime, zero_timestamp
 from camreel.structures import Frame
-
 from tests.make import MILLI, FakeClock, picture
 
 SHOWN = picture()

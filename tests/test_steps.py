@@ -8,6 +8,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from camreel.cams.maps import activation_maps
 from camreel.models.registry import ARCHITECTURES
 from camreel.models.stream_state import LayerState
@@ -18,9 +21,6 @@ from camreel.stages.sample import fit_input, sample
 from camreel.stages.stitch import stitch
 from camreel.stages.windows import stream_steps, windows
 from camreel.structures import ClassSelection, Frame, Grid
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from tests.make import numbered
 from tests.networks import network
 

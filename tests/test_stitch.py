@@ -5,6 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from camreel.recognize.backend import Backend
 from camreel.recognize.stage import recognize
 from camreel.runtime.concurrency import prefetch
@@ -12,9 +15,6 @@ from camreel.stages.sample import fit_input, sample
 from camreel.stages.stitch import stitch
 from camreel.stages.windows import windows
 from camreel.structures import ClassSelection, Clip, ClipActivation, Grid
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from tests.make import TinyRecognizer, frames, numbered
 
 GRID = Grid((0, 0), (1, 1))

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from camreel.cli.app import main
 from camreel.cli.progress import LineReporter
 from camreel.cli.train import describe, view
-from camreel.evaluate import Calibration
+from camreel.evaluate.calibration import Calibration
 from camreel.options import parse_length
 from camreel.train import Outcome, Progress
 
@@ -41,7 +42,7 @@ class Training:
 def training(monkeypatch: pytest.MonkeyPatch) -> Training:
     fake = Training()
     monkeypatch.setattr("camreel.train.films.train_figures", fake)
-    monkeypatch.setattr("camreel.evaluate.calibrate", calibrated)
+    monkeypatch.setattr("camreel.evaluate.calibration.calibrate", calibrated)
     return fake
 
 

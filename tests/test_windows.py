@@ -3,10 +3,10 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from camreel.stages.windows import windows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from camreel.stages.windows import windows
 from tests.make import frames
 
 

@@ -17,7 +17,7 @@ from camreel.config.schema import choices
 from camreel.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    from camreel.evaluate import Calibration
+    from camreel.evaluate.calibration import Calibration
     from camreel.flow import Progress as FlowProgress
     from camreel.train import Outcome, Progress
     from camreel.train.clips.fine_tuner import Freeze
@@ -155,7 +155,7 @@ def _run(output: Path, terminal: Terminal, stop: StopRequest, options: dict[str,
 
 def _calibrate(outcome: Outcome, terminal: Terminal, stop: StopRequest) -> Calibration:
     """Makes 0.5 the score to say yes at, and finds the saliency that boxes begin at, on films held out."""
-    from camreel.evaluate import calibrate
+    from camreel.evaluate.calibration import calibrate
 
     terminal.note("calibrating scores and boxes on videos held out")
     reporter = open_reporter("none" if terminal.quiet else "auto", sys.stderr)

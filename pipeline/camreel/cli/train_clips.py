@@ -82,10 +82,10 @@ class _Run:
 def _write_page(page: Path, taught: TrainingResult, stop: StopRequest) -> None:
     from importlib.metadata import version
 
-    from camreel.evaluate import lesson_page
+    from camreel.cli.training_page import make_page
 
     with reserved(page) as write:
-        write(lesson_page(taught, ["camreel", *sys.argv[1:]], version("camreel"), stop.check))
+        write(make_page(taught, ["camreel", *sys.argv[1:]], version("camreel"), stop.check))
 
 
 def view(progress: Reading | Tuning) -> BarState:

@@ -1,25 +1,7 @@
-"""Predictions against truth: metrics, baselines beside them, thresholds from validation videos, a report."""
+"""Evaluation of networks: predictions against ground truth, baselines beside them, thresholds from validation videos.
 
-from __future__ import annotations
+    datasets -> EvalVideo* -> runner (flow.localize -> collector) -> VideoResult* -> summary -> reports
 
-from camreel.evaluate.calibration import Calibration, calibrate, calibrate_scores, fold_calibration
-from camreel.evaluate.datasets import DATA
-from camreel.evaluate.run import evaluate
-from camreel.reports.evaluation_page import page
-from camreel.reports.evaluation_report import Exhibit, Report
-from camreel.reports.table import render
-from camreel.reports.training_page import lesson_page
-
-__all__ = [
-    "DATA",
-    "Calibration",
-    "Exhibit",
-    "Report",
-    "calibrate",
-    "calibrate_scores",
-    "evaluate",
-    "fold_calibration",
-    "lesson_page",
-    "page",
-    "render",
-]
+`evaluation` does it all for `camreel evaluate`. `calibration` uses the same runner to calibrate a checkpoint. A data
+set is one file and one line in `datasets.DATASETS`.
+"""

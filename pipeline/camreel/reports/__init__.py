@@ -1,1 +1,5 @@
-"""What an evaluation found: as data, text and a page with pictures."""
+"""Reports of evaluations and trainings: their data, as text for the terminal, and as self-contained HTML pages.
+
+Nothing here runs a network. `evaluation_report` and `training_report` define the data, `pages` renders it with the
+templates in `templates/`, `plots` computes the geometry of the diagrams, `tiles` draws small pictures.
+"""

@@ -1,6 +1,6 @@
-"""Clips with a class each, and boxes on some of their frames: of those who act, of bystanders, and of people to be ignored.
+"""Clips of one class each, with boxes on some of their frames: of actors, of bystanders, and of people to be ignored.
 
-A folder has one `*_boxes.json`, which explains its format and names the clips. Nothing is chosen on them.
+A folder has one `*_boxes.json`, which explains its format and lists the clips. There is no validation split.
 """
 
 from __future__ import annotations
@@ -14,12 +14,22 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from camreel.annotations import NO_ACTION, Truth
 from camreel.errors import InputError
-from camreel.evaluate.datasets.files import AGAIN, clipped, frame_times, header, named, read_record
-from camreel.evaluate.eval_video import Case, Marks
+from camreel.evaluate.datasets import DataOptions
+from camreel.evaluate.datasets.eval_video import (
+    COPY_AGAIN,
+    EvalVideo,
+    PeopleBoxes,
+    clip_boxes,
+    frame_times,
+    read_info,
+    read_record,
+    require_folder,
+)
 from camreel.structures import F32
 
 SPLIT = "boxes"
-TAIL = "_boxes.json"
+LIST_TAIL = "_boxes.json"
+"""End of the name of the list."""
 
 
 def _checked(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
@@ -72,41 +82,41 @@ class _List(BaseModel):
     clips: list[_Clip]
 
 
-def test(folder: Path | None, videos: int, seed: int) -> list[Case]:
-    """All clips that the file in a folder names.
+def test(options: DataOptions) -> list[EvalVideo]:
+    """Return all clips in the list of a folder.
 
     Raises:
-        ConfigError: no folder is named.
-        InputError: it is not there, or files are missing, damaged or do not fit each other.
+        ConfigError: no folder was given.
+        InputError: it does not exist, or files are missing, damaged or do not fit each other.
     """
-    place = named(folder, SPLIT, f"one NAME{TAIL}")
-    paths = sorted(place.glob(f"*{TAIL}"))
+    folder = require_folder(options.folder, SPLIT, f"one NAME{LIST_TAIL}")
+    paths = sorted(folder.glob(f"*{LIST_TAIL}"))
     if len(paths) != 1:
-        why = f"{', '.join(path.name for path in paths)} are too many" if paths else f"no file in it ends in {TAIL}"
-        raise InputError(f"{place} has not one list of boxes", why, "keep one list in the folder")
-    return [_case(paths[0], clip) for clip in read_record(paths[0], _List).clips]
+        names = ", ".join(path.name for path in paths)
+        why = f"{names} are too many" if paths else f"no file in it ends in {LIST_TAIL}"
+        raise InputError(f"{folder} has not one list of boxes", why, "keep one list in the folder")
+    return [_eval_video(paths[0], clip) for clip in read_record(paths[0], _List).clips]
 
 
-def validation(folder: Path | None, videos: int) -> list[Case]:
-    """None: few frames are annotated."""
+def validation(options: DataOptions) -> list[EvalVideo]:
+    """Return nothing: few frames are annotated."""
     return []
 
 
-def _case(path: Path, clip: _Clip) -> Case:
+def _eval_video(path: Path, clip: _Clip) -> EvalVideo:
     video = path.parent / clip.file
-    info = header(video, path)
+    info = read_info(video, path)
     if (info.width, info.height) != clip.wh:
         why = f"the video is {info.width}x{info.height}, the boxes are for {clip.wh[0]}x{clip.wh[1]}"
-        raise InputError(f"{path} does not fit {clip.file}", why, AGAIN)
-    marks = {
-        frame.i: Marks(
-            *(_table(each, clip.wh) for each in (frame.parts or [frame.box], frame.ignore, frame.bystanders))
-        )
-        for frame in clip.frames
-        if frame.box
-    }
+        raise InputError(f"{path} does not fit {clip.file}", why, COPY_AGAIN)
+    people = {frame.i: _people(frame, clip.wh) for frame in clip.frames if frame.box}
     load = partial(_load, video, path, clip)
-    return Case(clip.clip, SPLIT, None, info.duration or 0.0, load, timed=False, dense=False, marks=marks)
+    return EvalVideo(clip.clip, SPLIT, None, info.duration or 0.0, load, timed=False, dense=False, people=people)
+
+
+def _people(frame: _Frame, size: tuple[int, int]) -> PeopleBoxes:
+    actors = frame.parts or [box for box in (frame.box,) if box]
+    return PeopleBoxes(*(_to_array(boxes, size) for boxes in (actors, frame.ignore, frame.bystanders)))
 
 
 def _load(video: Path, path: Path, clip: _Clip, scratch: Path) -> tuple[Path, Truth]:
@@ -115,12 +125,12 @@ def _load(video: Path, path: Path, clip: _Clip, scratch: Path) -> tuple[Path, Tr
     for frame in clip.frames:
         if frame.i >= len(times):
             why = f"it has {len(times)} frames, and boxes on frame {frame.i}, counted from 0"
-            raise InputError(f"{path} does not fit {clip.file}", why, AGAIN)
+            raise InputError(f"{path} does not fit {clip.file}", why, COPY_AGAIN)
         if frame.fight_visible and frame.box:
-            actions[frame.i], boxes[frame.i] = 0, _table([frame.box], clip.wh)
+            actions[frame.i], boxes[frame.i] = 0, _to_array([frame.box], clip.wh)
     return video, Truth((clip.label,), *clip.wh, times, actions, boxes)
 
 
-def _table(boxes: list[_Box], size: tuple[int, int]) -> F32:
-    """[N, 4]"""
-    return clipped(np.array(boxes, np.float32).reshape(-1, 4), *size)
+def _to_array(boxes: list[_Box], size: tuple[int, int]) -> F32:
+    """Return boxes [N, 4], clipped to the picture."""
+    return clip_boxes(np.array(boxes, np.float32).reshape(-1, 4), *size)

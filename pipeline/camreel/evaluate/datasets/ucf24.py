@@ -1,12 +1,11 @@
-"""UCF101-24 (Soomro et al., 2012, with the boxes of the THUMOS challenge): real footage where every actor has a tube.
+"""UCF101-24 (Soomro et al., 2012, with the boxes of the THUMOS challenge): real footage with a tube for every actor.
 
-A folder has `NAME.boxes.json` beside `NAME.mp4` or `NAME.avi` for every video. Outside of the tubes nobody does anything. Nothing
-is chosen on these videos.
+A folder has `NAME.boxes.json` beside `NAME.mp4` or `NAME.avi` for every video. Outside the tubes no class is
+performed. There is no validation split.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -16,13 +15,21 @@ from pydantic import BaseModel, Field, model_validator
 
 from camreel.annotations import NO_ACTION, Truth
 from camreel.errors import InputError
-from camreel.evaluate.datasets.files import AGAIN, clipped, frame_times, header, named, read_record
-from camreel.evaluate.eval_video import Case
+from camreel.evaluate.datasets import DataOptions
+from camreel.evaluate.datasets.eval_video import (
+    COPY_AGAIN,
+    EvalVideo,
+    clip_boxes,
+    frame_times,
+    read_info,
+    read_record,
+    require_folder,
+)
 
 SPLIT = "ucf24"
-TAIL = ".boxes.json"
-SUFFIXES = (".mp4", ".avi")
-KINETICS = {
+BOXES_TAIL = ".boxes.json"
+VIDEO_SUFFIXES = (".mp4", ".avi")
+KINETICS_NAMES: dict[str, tuple[str, ...]] = {
     "Basketball": ("shooting basketball", "playing basketball"),
     "BasketballDunk": ("dunking basketball",),
     "Biking": ("riding a bike",),
@@ -45,8 +52,9 @@ KINETICS = {
     "VolleyballSpiking": ("playing volleyball",),
     "WalkingWithDog": ("walking the dog",),
 }
-"""What comes nearest in Kinetics-400, as torchvision's networks spell it; LongJump, PoleVault and SkateBoarding are the same there.
-Some are wider than the UCF class: Kinetics has no bowling in cricket, and fencing is among the sword fights."""
+"""Class -> nearest classes of Kinetics-400, as torchvision's networks spell them; LongJump, PoleVault and
+SkateBoarding have the same names there. Some are wider than the UCF class: Kinetics has no bowling in cricket, and
+fencing is among the sword fights."""
 
 
 class _Tube(BaseModel):
@@ -75,48 +83,47 @@ class _Video(BaseModel):
         return self
 
 
-def test(folder: Path | None, videos: int, seed: int) -> list[Case]:
-    """All videos of a folder.
+def test(options: DataOptions) -> list[EvalVideo]:
+    """Return all videos of a folder.
 
     Raises:
-        ConfigError: no folder is named.
-        InputError: it is not there, or files are missing or damaged.
+        ConfigError: no folder was given.
+        InputError: it does not exist, or files are missing or damaged.
     """
-    place = named(folder, SPLIT, f"NAME{TAIL} beside NAME{SUFFIXES[0]}")
-    paths = sorted(place.glob(f"*{TAIL}"))
+    folder = require_folder(options.folder, SPLIT, f"NAME{BOXES_TAIL} beside NAME{VIDEO_SUFFIXES[0]}")
+    paths = sorted(folder.glob(f"*{BOXES_TAIL}"))
     if not paths:
-        raise InputError(
-            f"{place} has no boxes", f"no file in it ends in {TAIL}", "name the folder with the annotated videos"
-        )
+        why, todo = f"no file in it ends in {BOXES_TAIL}", "name the folder with the annotated videos"
+        raise InputError(f"{folder} has no boxes", why, todo)
     records = {path: read_record(path, _Video) for path in paths}
     classes = tuple(sorted({tube.label for record in records.values() for tube in record.tubes}))
-    return [_case(path, record.num_frames, classes) for path, record in records.items()]
+    return [_eval_video(path, record.num_frames, classes) for path, record in records.items()]
 
 
-def validation(folder: Path | None, videos: int) -> list[Case]:
-    """None: there are too few to spare any."""
+def validation(options: DataOptions) -> list[EvalVideo]:
+    """Return nothing: there are too few videos to spare any."""
     return []
 
 
-def _case(path: Path, frames: int, classes: Sequence[str]) -> Case:
-    name = path.name.removesuffix(TAIL)
-    beside = [path.with_name(name + suffix) for suffix in SUFFIXES]
-    video = next((each for each in beside if each.is_file()), beside[0])
-    seconds = frames / float(header(video, path).average_rate or 25)
-    return Case(name, SPLIT, None, seconds, partial(_load, video, path, tuple(classes)), aliases=KINETICS)
+def _eval_video(path: Path, frames: int, classes: tuple[str, ...]) -> EvalVideo:
+    name = path.name.removesuffix(BOXES_TAIL)
+    candidates = [path.with_name(name + suffix) for suffix in VIDEO_SUFFIXES]
+    video = next((candidate for candidate in candidates if candidate.is_file()), candidates[0])
+    seconds = frames / float(read_info(video, path).average_rate or 25)
+    load = partial(_load, video, path, classes)
+    return EvalVideo(name, SPLIT, None, seconds, load, aliases=KINETICS_NAMES)
 
 
 def _load(video: Path, path: Path, classes: tuple[str, ...], scratch: Path) -> tuple[Path, Truth]:
-    record, info, times = read_record(path, _Video), header(video, path), frame_times(video)
+    record, info, times = read_record(path, _Video), read_info(video, path), frame_times(video)
     if len(times) != record.num_frames:
-        raise InputError(
-            f"{path} does not fit", f"the video has {len(times)} frames, the boxes are for {record.num_frames}", AGAIN
-        )
+        why = f"the video has {len(times)} frames, the boxes are for {record.num_frames}"
+        raise InputError(f"{path} does not fit", why, COPY_AGAIN)
     actions = np.full((len(times), len(record.tubes)), NO_ACTION, np.int16)
     boxes = np.full((*actions.shape, 4), np.nan, np.float32)
     for actor, tube in enumerate(record.tubes):
         span = slice(tube.start_frame, tube.end_frame_exclusive)
         actions[span, actor] = classes.index(tube.label)
         corner, size = np.split(np.array(tube.boxes_xywh, np.float32).reshape(-1, 4), 2, axis=1)
-        boxes[span, actor] = clipped(np.hstack([corner, corner + size]), info.width, info.height)
+        boxes[span, actor] = clip_boxes(np.hstack([corner, corner + size]), info.width, info.height)
     return video, Truth(classes, info.width, info.height, times, actions, boxes)

@@ -22,7 +22,7 @@ from camreel.train.clips.classification_report import ClassificationReport
 from camreel.train.clips.clip_cache import Shelf, Skipped
 from camreel.train.clips.dataset import Catalog, Example, checked, read_catalog
 from camreel.train.clips.embeddings import Vectors, vectors
-from camreel.train.clips.fine_tune import EPOCHS, TrainingHistory, EarlyStopping, Tuning, tune
+from camreel.train.clips.fine_tune import EPOCHS, EarlyStopping, TrainingHistory, Tuning, tune
 from camreel.train.clips.fine_tuner import Freeze, Tuner
 from camreel.train.clips.linear_probe import choose_decay, fit_head
 from camreel.train.clips.splits import split
