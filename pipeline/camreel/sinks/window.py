@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from camreel.sinks.snapshot import bgr
-from camreel.structures import Picture
+from camreel.structures import DisplayFrame
 
 LARGEST = (1280, 720)
 """Pixels that a window has at most when it opens; it can be made larger."""
@@ -56,14 +56,16 @@ class Window:
     """
 
     def __init__(self, title: str) -> None:
+        self.notes: list[str] = []
         self._title = title
         self._size: tuple[int, int] | None = None
         self._closed = False
 
-    def show(self, picture: Picture) -> None:
+    def show(self, shown: DisplayFrame) -> None:
         """Shows the next picture, as soon as `keys` is called; nothing once the window was closed."""
         if self._closed:
             return
+        picture = shown.picture
         size = picture.width, picture.height
         if self._size is None:
             _open(self._title)
@@ -108,6 +110,10 @@ class Window:
             cv2.destroyWindow(self._title)
             cv2.pollKey()
         self._closed = True
+
+    def abandon(self) -> None:
+        """Closes the window."""
+        self.close()
 
 
 def _open(title: str) -> None:

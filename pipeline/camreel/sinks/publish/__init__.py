@@ -52,6 +52,8 @@ class Push:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         address = parse(url)
+        self.notes: list[str] = []
+        """What was done otherwise than asked for, as sentences for the user."""
         self.name = address.name
         """The address without what must not be shown."""
         self.reason = ""
@@ -78,9 +80,7 @@ class Push:
         """Pictures that were sent."""
         return self._sent + (self._courier.sent if self._courier and self._courier.connected else 0)
 
-    @property
-    def notes(self) -> list[str]:
-        """What was done otherwise than asked for, as sentences for the user."""
+    def _describe(self) -> list[str]:
         why = f" ({self.reason})" if self.reason else ""
         if not self.sent and self.missed:
             return [f"nothing was pushed to {self.name}{why}"]
@@ -89,8 +89,12 @@ class Push:
             return [f"pushing to {self.name} broke off {times}{why}, and {self.missed} pictures were not sent"]
         return []
 
-    def write(self, screen: DisplayFrame) -> None:
+    def show(self, screen: DisplayFrame) -> None:
         """Sends the picture at the time when its frame was captured, or leaves it out: no receiver makes it wait or fail."""
+        self._send(screen)
+        self.notes[:] = self._describe()
+
+    def _send(self, screen: DisplayFrame) -> None:
         now, picture = self._now(), screen.picture
         kind = (picture.width, picture.height, picture.matrix, picture.full_range)
         if self._courier and kind != self._kind:
@@ -153,6 +157,7 @@ class Push:
         if courier := self._courier:
             courier.close()
             self._drop(courier)
+        self.notes[:] = self._describe()
 
     def abandon(self) -> None:
         """The same: there is nothing to keep."""

@@ -39,7 +39,7 @@ class Courier:
         """Pictures."""
         # Neither seen in the list of processes nor ended by Ctrl-C before its time.
         self._process = subprocess.Popen(
-            [sys.executable, "-P", str(Path(__file__).with_name("relay.py"))],
+            [sys.executable, "-P", str(Path(__file__).with_name("relay_process.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

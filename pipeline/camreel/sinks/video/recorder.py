@@ -73,7 +73,7 @@ class Recorder:
         except OSError as error:
             raise explain(error, self._first) from error
 
-    def write(self, screen: DisplayFrame) -> None:
+    def show(self, screen: DisplayFrame) -> None:
         """Writes the picture at the time when its frame was captured.
 
         Raises:
