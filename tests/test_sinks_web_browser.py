@@ -84,8 +84,8 @@ def test_the_page_shows_pictures_and_status(chromium):
             shows(tab, color)
         tab.until("document.getElementById('cover').hidden")
         tab.until("document.getElementById('dropped').textContent === '1,234'")
-        told = {name: text(tab, name) for name in ("title", "p50", "p95", "age", "in", "inferred", "shown")}
-        assert told == {
+        texts = {name: text(tab, name) for name in ("title", "p50", "p95", "age", "in", "inferred", "shown")}
+        assert texts == {
             "title": "rtsp://hall/", "p50": "42 ms", "p95": "1.2 s", "age": "66 ms",
             "in": "30.0 /s", "inferred": "14.9 /s", "shown": "29.5 /s",
         }  # fmt: skip

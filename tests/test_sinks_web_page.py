@@ -280,6 +280,6 @@ try:
 except Exception as error:
     print(type(error).__name__, error)
 """
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert told.startswith("ConfigError")
-    assert 'pip install "camreel[web]"' in told
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.startswith("ConfigError")
+    assert 'pip install "camreel[web]"' in output

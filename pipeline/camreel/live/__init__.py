@@ -6,7 +6,8 @@
                                                                       all localizations ----> records      recordings
 
 Both channels are bounded in frames and bytes; the policy and the age of a frame decide which frames are dropped.
-`session.watch` is the entry; `camera` has the two lanes of a camera, `display` and `outputs` what the main lane feeds.
+`session.watch` is the entry; `camera` has the two lanes of a camera, `display` and `outputs` receive what the main lane
+takes from them.
 
 A display is one function in `display` and one line in `DISPLAYS`. Importable without OpenCV and torch.
 """

@@ -1,4 +1,4 @@
-"""Displays of a live run: what is shown on them, and the commands of their viewers."""
+"""Displays of a live run: the newest pictures of all cameras, and the commands of the viewers."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ class Display:
             changed: a camera has a new picture.
 
         Returns:
-            What was shown; None: nothing new.
+            The picture that was shown; None: there was no new one.
         """
         shown = self._composite() if changed and not self.paused else None
         now = time.monotonic()

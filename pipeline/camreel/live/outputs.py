@@ -25,7 +25,7 @@ MAX_WAITING_PICTURES = 64
 FINISH_SECONDS = 10.0
 """Maximum time to finish a recording or a stream."""
 RATE_HINT = Fraction(30)
-"""Pictures per second that an encoder is told to expect."""
+"""Expected pictures per second, a hint for the encoder."""
 
 
 class BackgroundSink:
@@ -101,7 +101,7 @@ class BackgroundSink:
             self._sink.close()
 
     def abandon(self) -> None:
-        """After an error: discard the waiting pictures, and make valid what was written so far."""
+        """After an error: discard the waiting pictures, and make the output valid as far as it is written."""
         if self._worker is not None:
             self._worker.close()
         self._sink.abandon()
@@ -150,7 +150,7 @@ class LiveRecords:
         self._sink.close()
 
     def abandon(self) -> None:
-        """After an error: leave what was written so far under the partial name."""
+        """After an error: leave the records so far under the partial name."""
         self._sink.abandon()
 
 

@@ -88,7 +88,7 @@ class AuthMiddleware:
             given.append(bearer.strip())
         given += [_cookie_value(header, self._cookie) for header in headers.getlist("cookie")]
         token = (self._token or "").encode()
-        # All are compared, in constant time each: the duration tells nothing about the token.
+        # All are compared, in constant time each, so that the duration reveals nothing about the token.
         return any([secrets.compare_digest(text.encode(), token) for text in given])
 
 

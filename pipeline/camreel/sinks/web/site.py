@@ -41,7 +41,7 @@ METRICS_MEDIA_TYPE = "text/plain; version=0.0.4"
 MAX_IN_FLIGHT = 2
 """Messages on their way to a browser: while one is drawn the next one travels. More would only wait in a queue."""
 HEARTBEAT_SECONDS = 1.0
-"""Interval of empty messages if there is nothing to send, so that a page can tell silence from a lost connection."""
+"""Interval of empty messages if there is nothing to send: a page that gets none has lost the connection."""
 DISCONNECTED = (WebSocketDisconnect, RuntimeError)
 """Exceptions of sending to a browser that has left, and of sending after the close."""
 
@@ -86,7 +86,7 @@ class Site:
         return Starlette(routes=[*routes, *files, WebSocketRoute("/live", self._serve_viewer)])
 
     def wake(self) -> None:
-        """Tell all connections that the state has changed."""
+        """Make all connections look for changes of the state."""
         for viewer in self._viewers:
             viewer.wake()
         for changed in self._streams:
