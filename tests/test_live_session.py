@@ -157,8 +157,9 @@ def test_every_frame_of_a_video_at_its_own_pace_is_localized_or_in_a_gap(run, fi
     assert outcome.files == (video,)
     with av.open(str(video)) as container:
         shown = sum(1 for _ in container.decode(video=0))
-    assert shown == outcome.live["shown"]
-    assert shown + outcome.live["skipped"] == outcome.summary.frames.decoded
+    repeated = shown - outcome.live["shown"]
+    assert repeated in (0, 1), "the last picture may come again with a message on it"
+    assert outcome.live["shown"] + outcome.live["skipped"] == outcome.summary.frames.decoded
 
 
 @pytest.mark.parametrize("server", [RtspServer, MjpegServer])
@@ -249,12 +250,10 @@ def test_a_camera_that_never_answers_is_an_input_error(run, tmp_path):
 
 def test_one_of_several_failing_leaves_the_others_running(run, film, tmp_path):
     path = tmp_path / "live.jsonl"
-    outcomes, messages = run(
-        [str(film), str(tmp_path / "missing.mp4"), "test:"], config(), LiveOptions(records=str(path), duration=2.0)
-    )
+    sources = [str(film), str(tmp_path / "missing.mp4"), "test:"]
+    outcomes, messages = run(sources, config(policy="block"), LiveOptions(records=str(path), max_frames=40))
     assert [outcome.error is None for outcome in outcomes] == [True, False, True]
-    assert outcomes[0].summary.frames.written > 30
-    assert outcomes[2].summary.frames.written > 30
+    assert [outcome.summary.frames.written for outcome in outcomes] == [40, 0, 40]
     cameras = {record["camera"] for record in read(path)}
     assert cameras == {0, 2}
     assert any("missing.mp4" in sentence for sentence in messages)
