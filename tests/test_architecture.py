@@ -94,7 +94,11 @@ def test_heavy_packages_live_where_they_are_needed():
 
 
 @pytest.mark.parametrize(
-    "module", ["flow", "live", "sources", "sinks.video", "sinks.push", "learn.clips", "figures.write", "evaluate"]
+    "module",
+    [
+        "flow", "live", "sources", "sinks.video.sink", "sinks.video.recorder", "sinks.publish.publisher",
+        "learn.clips", "figures.write", "evaluate",
+    ],  # fmt: skip
 )
 def test_opencv_is_imported_before_pyav(module):
     """The other way round its windows hang."""

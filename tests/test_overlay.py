@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from fractions import Fraction
-from typing import get_args
 
 import cv2
 import numpy as np
 import pytest
 from camreel.imageops.color import rgb_to_yuv
-from camreel.overlay import Overlay, Style
+from camreel.overlay.annotate import Overlay
 from camreel.overlay.color import CLASS_COLORS, heat_rgb, palette
-from camreel.overlay.heat import Field, draw_heat, gate
-from camreel.overlay.strip import CURVES, WINDOW, Timeline, strip_height
-from camreel.overlay.text import fit, text_mask, text_width
+from camreel.overlay.heat import SaliencyField, draw_heat, gate
+from camreel.overlay.panels import fit_text, text_mask, text_width
+from camreel.overlay.strip import LIVE_SECONDS, MAX_CURVES, Timeline, strip_height
+from camreel.sinks.options import STYLES
 from camreel.structures import F32, Action, Box, Frame, Grid, Localization, Matrix, Picture
-
-STYLES: tuple[Style, ...] = get_args(Style)
 
 
 def noise(width: int, height: int, *, matrix: Matrix = "bt601", full_range: bool = False, seed: int = 0) -> Picture:
@@ -31,7 +29,11 @@ def blank(width: int, height: int, like: Picture | None = None, luma: int = 0) -
     matrix, full_range = (like.matrix, like.full_range) if like else ("bt601", False)
     half = (height // 2, width // 2)
     return Picture(
-        np.full((height, width), luma, np.uint8), np.full(half, 128, np.uint8), np.full(half, 128, np.uint8), matrix, full_range
+        np.full((height, width), luma, np.uint8),
+        np.full(half, 128, np.uint8),
+        np.full(half, 128, np.uint8),
+        matrix,
+        full_range,
     )
 
 
@@ -57,7 +59,7 @@ def drawn(overlay: Overlay, item: Localization) -> Picture:
 
 
 def scene(width: int, height: int) -> tuple[Action, ...]:
-    """Three actions with everything that can be drawn, some of it at the rim."""
+    """Return three actions with everything that can be drawn, partly at the edge of the picture."""
     rng = np.random.default_rng(1)
     grid = tiling(width, height, 7, 9)
     boxes = (
@@ -65,16 +67,26 @@ def scene(width: int, height: int) -> tuple[Action, ...]:
         Box((width * 0.7, height * 0.6, float(width), float(height)), 0.6, None),
     )
     return tuple(
-        Action(n, label, 0.9 - 0.3 * n, 3.0, rng.random((7, 9), dtype=np.float32), 10.4, grid, (width - 1.0, height - 1.0), boxes)
+        Action(
+            n,
+            label,
+            0.9 - 0.3 * n,
+            3.0,
+            rng.random((7, 9), dtype=np.float32),
+            10.4,
+            grid,
+            (width - 1.0, height - 1.0),
+            boxes,
+        )
         for n, label in enumerate(("juggling a ball, and a label that does not end here " * 3, "打鼓 çé\n\x00", ""))
     )
 
 
-# --- heat ---------------------------------------------------------------------------------------------------------------
+# Heat
 
 
 @pytest.mark.parametrize("style", ["heatmap", "contour", "side-by-side"])
-def test_no_evidence_leaves_the_picture_untouched_above_the_strip(style: Style) -> None:
+def test_no_evidence_leaves_the_picture_untouched_above_the_strip(style: str) -> None:
     picture = noise(640, 360)
     item = localization(picture, action(np.zeros((14, 25), np.float32), tiling(640, 360, 14, 25), label="x"))
     out = drawn(Overlay(640, 360, style), item)
@@ -84,7 +96,7 @@ def test_no_evidence_leaves_the_picture_untouched_above_the_strip(style: Style) 
     assert np.array_equal(out.v[30 : bottom // 2, left // 2 :], picture.v[30 : bottom // 2])
 
 
-def test_nothing_happening_draws_nothing_but_the_strip() -> None:
+def test_without_actions_only_the_strip_is_drawn() -> None:
     picture = noise(640, 360)
     out = drawn(Overlay(640, 360), localization(picture))
     assert np.array_equal(out.y[: 360 - strip_height(360)], picture.y[: 360 - strip_height(360)])
@@ -110,7 +122,9 @@ def test_the_heat_peaks_at_the_cells_true_place(
     saliency[cell] = 1
     saliency[cell[0] - 1 : cell[0] + 2, cell[1] - 1 : cell[1] + 2] += 0.3
     picture = blank(640, 360)
-    draw_heat(picture, Field(action(saliency.clip(0, 1), Grid(start, jump)), 640, 360), 1.0, palette("bt601", False))
+    draw_heat(
+        picture, SaliencyField(action(saliency.clip(0, 1), Grid(start, jump)), 640, 360), 1.0, palette("bt601", False)
+    )
     truth = start[0] + jump[0] * cell[0], start[1] + jump[1] * cell[1]
     for plane, scale in ((picture.y, 1), (255 - picture.u, 2)):
         weight = plane.astype(float) - np.percentile(plane, 20)
@@ -120,12 +134,14 @@ def test_the_heat_peaks_at_the_cells_true_place(
         assert [f * scale + (scale - 1) / 2 for f in found] == pytest.approx(truth, abs=1.5)
 
 
-def test_a_field_passes_through_its_cells_and_is_held_at_the_rim() -> None:
+def test_a_field_passes_through_its_cells_and_is_held_at_the_edge() -> None:
     saliency = np.random.default_rng(0).random((6, 8), dtype=np.float32)
     grid = Grid((41.5, 33.5), (56.0, 76.0))
-    field = Field(action(saliency, grid), 640, 360)
+    field = SaliencyField(action(saliency, grid), 640, 360)
     for (j, i), value in np.ndenumerate(saliency):
-        row, column = ((s + g * n + 0.5) / field.step - 0.5 for s, g, n in zip(grid.start, grid.jump, (j, i), strict=True))
+        row, column = (
+            (s + g * n + 0.5) / field.step - 0.5 for s, g, n in zip(grid.start, grid.jump, (j, i), strict=True)
+        )
         near = field.values[int(row) : int(row) + 2, int(column) : int(column) + 2]
         assert near.min() - 0.08 <= value <= near.max() + 0.08
     assert field.values[0, 0] == pytest.approx(saliency[0, 0], abs=1e-5)
@@ -135,10 +151,10 @@ def test_a_field_passes_through_its_cells_and_is_held_at_the_rim() -> None:
 
 @pytest.mark.parametrize("matrix", ["bt601", "bt709", "bt2020"])
 @pytest.mark.parametrize("full_range", [False, True])
-def test_the_heats_colour_is_the_colour_maps_in_every_matrix_and_range(matrix: Matrix, full_range: bool) -> None:
+def test_the_heat_has_the_colors_of_the_color_map_in_every_matrix_and_range(matrix: Matrix, full_range: bool) -> None:
     picture = blank(320, 240, like=noise(2, 2, matrix=matrix, full_range=full_range))
     saliency = np.linspace(0.2, 1, 20, dtype=np.float32)[None].repeat(4, axis=0)
-    field = Field(action(saliency, tiling(320, 240, 4, 20)), 320, 240)
+    field = SaliencyField(action(saliency, tiling(320, 240, 4, 20)), 320, 240)
     draw_heat(picture, field, 1.0, palette(matrix, full_range))
     for column in (40, 100, 200, 312):
         level = field.upsample((slice(60, 61), slice(column // 2, column // 2 + 1)), 2)[0, 0]
@@ -159,12 +175,14 @@ def test_the_heats_colour_is_the_colour_maps_in_every_matrix_and_range(matrix: M
         ("bt709", True, (255, 128, 128), (54, 99, 255)),
     ],
 )
-def test_colours_become_the_standards_yuv(matrix: Matrix, full_range: bool, white: tuple[int, ...], red: tuple[int, ...]) -> None:
+def test_rgb_becomes_the_yuv_of_the_standard(
+    matrix: Matrix, full_range: bool, white: tuple[int, ...], red: tuple[int, ...]
+) -> None:
     made = rgb_to_yuv(np.array([[255, 255, 255], [255, 0, 0]], np.uint8), matrix, full_range)
     assert np.abs(made.astype(int) - [white, red]).max() <= 1
 
 
-def test_the_heats_colours_rise_in_lightness() -> None:
+def test_the_heats_colors_rise_in_lightness() -> None:
     lightness = rgb_to_yuv(heat_rgb(), "bt709", True)[:, 0].astype(int)
     assert np.diff(lightness).min() >= 0
     assert lightness[-1] - lightness[0] > 150
@@ -175,7 +193,8 @@ def test_more_evidence_and_more_score_are_more_heat() -> None:
 
     def change(saliency: float, score: float) -> float:
         out = drawn(
-            Overlay(320, 240), localization(picture, action(np.full((4, 4), saliency, np.float32), grid, score=score, label=""))
+            Overlay(320, 240),
+            localization(picture, action(np.full((4, 4), saliency, np.float32), grid, score=score, label="")),
         )
         return float(np.abs(out.v.astype(int) - picture.v)[60:80].mean())
 
@@ -184,16 +203,18 @@ def test_more_evidence_and_more_score_are_more_heat() -> None:
     assert (gate(0.0), gate(1.0)) == (0, 1)
 
 
-def test_an_opacity_of_zero_colours_nothing() -> None:
+def test_an_opacity_of_zero_colors_nothing() -> None:
     picture = noise(320, 240)
-    out = drawn(Overlay(320, 240, opacity=0), localization(picture, action(np.ones((4, 4), np.float32), tiling(320, 240, 4, 4))))
+    out = drawn(
+        Overlay(320, 240, opacity=0), localization(picture, action(np.ones((4, 4), np.float32), tiling(320, 240, 4, 4)))
+    )
     assert np.array_equal(out.u[40:80], picture.u[40:80])
 
 
 def test_isolines_follow_the_level() -> None:
     rows, columns = np.indices((18, 32))
     saliency = np.clip(1 - np.hypot(rows - 8.5, columns - 15.5) / 8, 0, 1).astype(np.float32)
-    field = Field(action(saliency, tiling(640, 360, 18, 32)), 640, 360)
+    field = SaliencyField(action(saliency, tiling(640, 360, 18, 32)), 640, 360)
     pieces = field.isolines(0.5)
     assert len(pieces) > 50
     distance = np.hypot(*(pieces.reshape(-1, 2) - (319.5, 179.5)).T)
@@ -201,12 +222,12 @@ def test_isolines_follow_the_level() -> None:
     assert len(field.isolines(1.01)) == 0
 
 
-# --- the whole picture --------------------------------------------------------------------------------------------------
+# The whole picture
 
 
 @pytest.mark.parametrize("size", [(16, 16), (160, 120), (240, 426), (640, 360), (853, 479), (3840, 2160)])
 @pytest.mark.parametrize("style", STYLES)
-def test_every_style_draws_at_every_size_and_never_writes_to_the_source(style: Style, size: tuple[int, int]) -> None:
+def test_every_style_draws_at_every_size_and_never_writes_to_the_source(style: str, size: tuple[int, int]) -> None:
     picture = noise(*size)
     for plane in (picture.y, picture.u, picture.v):
         plane.setflags(write=False)
@@ -252,10 +273,13 @@ def test_side_by_side_keeps_the_original_on_the_left() -> None:
     assert not np.array_equal(out.y[:, 320:], picture.y)
 
 
-def test_boxes_lie_where_they_are_in_the_colour_of_their_class() -> None:
+def test_boxes_are_drawn_at_their_position_in_the_color_of_their_class() -> None:
     picture = blank(640, 360, luma=120)
     box = Box((100.0, 80.0, 301.0, 201.0), 0.7, 3)
-    out = drawn(Overlay(640, 360, "boxes"), localization(picture, action(None, tiling(640, 360, 7, 7), class_id=2, boxes=(box,))))
+    out = drawn(
+        Overlay(640, 360, "boxes"),
+        localization(picture, action(None, tiling(640, 360, 7, 7), class_id=2, boxes=(box,))),
+    )
     y, u, v = palette("bt601", False).color(CLASS_COLORS[2])
     for row, column in ((150, 100), (150, 300), (80, 290), (200, 200)):
         assert (out.y[row, column], out.u[row // 2, column // 2], out.v[row // 2, column // 2]) == (y, u, v)
@@ -263,7 +287,7 @@ def test_boxes_lie_where_they_are_in_the_colour_of_their_class() -> None:
 
 
 @pytest.mark.parametrize("size", [(160, 120), (640, 360), (1280, 720)])
-def test_text_is_inside_the_picture_and_random_weights_are_said(size: tuple[int, int]) -> None:
+def test_text_is_inside_the_picture_and_random_weights_are_noted(size: tuple[int, int]) -> None:
     picture = blank(*size, luma=120)
     plain, said = (drawn(Overlay(*size, random_weights=random), localization(picture)) for random in (False, True))
     rows, columns = np.nonzero(said.y != plain.y)
@@ -272,16 +296,16 @@ def test_text_is_inside_the_picture_and_random_weights_are_said(size: tuple[int,
     assert rows.max() < size[1] // 2 and columns.max() < size[0] - 2
 
 
-# --- text ---------------------------------------------------------------------------------------------------------------
+# Text
 
 
-def test_text_is_cut_to_its_room() -> None:
+def test_text_is_shortened_to_the_available_width() -> None:
     long = "playing a very long instrument"
-    short = fit(long, 12, 80)
+    short = fit_text(long, 12, 80)
     assert short != long and long.startswith(short.rstrip(".…"))
     assert text_width(short, 12) <= 80 < text_width(long, 12)
-    assert fit("ab", 12, 80) == "ab"
-    assert fit("abc", 12, 1) == ""
+    assert fit_text("ab", 12, 80) == "ab"
+    assert fit_text("abc", 12, 1) == ""
 
 
 def test_text_that_cannot_be_shown_degrades() -> None:
@@ -292,13 +316,13 @@ def test_text_that_cannot_be_shown_degrades() -> None:
 
 
 def test_without_truetype_text_is_drawn_with_strokes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("camreel.overlay.text._face", lambda: None)
+    monkeypatch.setattr("camreel.overlay.panels._font_face", lambda: None)
     mask = text_mask.__wrapped__("héllo", 14)
     assert mask.shape[1] > 20 and mask.max() > 100
     assert cv2.countNonZero(mask[:, -2:]) <= mask.shape[0]
 
 
-# --- strip --------------------------------------------------------------------------------------------------------------
+# Strip
 
 
 def scored(class_id: int, score: float) -> Action:
@@ -333,7 +357,7 @@ def test_a_live_strip_shows_the_last_half_minute() -> None:
     top = 240 - strip_height(240)
     color = palette("bt601", False).color(timeline.color(0))
     columns = np.flatnonzero((np.abs(out.y[top : top + 7, :310].astype(int) - color[0]) < 60).any(axis=0))
-    assert columns.mean() == pytest.approx(318 - 9.9 / WINDOW * 320, abs=4)
+    assert columns.mean() == pytest.approx(318 - 9.9 / LIVE_SECONDS * 320, abs=4)
 
 
 @pytest.mark.parametrize("span", [(0.0, 20.0), None])
@@ -358,10 +382,10 @@ def test_memory_and_curves_are_bounded() -> None:
             strip(timeline)
     assert all(len(levels) <= 320 for levels in timeline._levels.values())
     assert len(timeline._levels) < 30
-    assert len(timeline._shown) <= CURVES
+    assert len(timeline._shown) <= MAX_CURVES
 
 
-def test_time_that_jumps_or_stands_still_does_no_harm() -> None:
+def test_time_may_jump_or_stand_still() -> None:
     timeline = Timeline(320, 240)
     for second in (0.0, 0.0, 5.0, 4.0, 1e6, 1e6 + 1):
         timeline.add(second, (scored(1, 0.5),))
@@ -369,7 +393,7 @@ def test_time_that_jumps_or_stands_still_does_no_harm() -> None:
     assert set(timeline._levels) == {1}
 
 
-def test_classes_keep_their_colours_apart() -> None:
+def test_classes_have_different_colors() -> None:
     timeline = Timeline(320, 240, (0.0, 10.0))
     timeline.add(0.0, (scored(5, 0.9),))
     before = timeline.color(5)
@@ -379,7 +403,7 @@ def test_classes_keep_their_colours_apart() -> None:
 
 
 def test_every_sure_action_is_drawn_with_heat_and_box():
-    """Two people do two things at once: both are shown, a third that is unsure only by a line."""
+    """Two actions happen at once: both are drawn in full, a third unsure one only as a line."""
     picture = noise(320, 240, seed=3)
 
     def acting(class_id: int, column: int, score: float) -> Action:
@@ -390,7 +414,7 @@ def test_every_sure_action_is_drawn_with_heat_and_box():
     out = drawn(Overlay(320, 240), localization(picture, acting(0, 1, 0.9), acting(1, 9, 0.8), acting(2, 15, 0.3)))
 
     def changed(column: int) -> float:
-        """Share of the pixels inside an evidence that are not as in the source."""
+        """Return the share of the pixels inside the evidence that differ from the source."""
         where = np.s_[90:136, 16 * column + 8 : 16 * column + 40]
         return float((out.y[where] != picture.y[where]).mean())
 

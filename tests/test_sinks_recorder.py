@@ -1,4 +1,4 @@
-"""The recording, decoded again."""
+"""The recorder: recordings of live pictures, decoded again."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ import av  # isort: skip
 import numpy as np
 import pytest
 from camreel.errors import ConfigError, OutputError
+from camreel.sinks.options import VideoOptions
 from camreel.sinks.video import encoder
-from camreel.sinks.video.clock import Elapsed
-from camreel.sinks.video.encoding import Coding, Encoding, color_tags
+from camreel.sinks.video.clock import LiveClock
+from camreel.sinks.video.encoder import EncoderSettings, PictureEncoder, color_tags
 from camreel.sinks.video.recorder import Recorder
 from camreel.structures import DisplayFrame, Frame, Picture
 
@@ -32,7 +33,7 @@ ROOT = str(Path(__file__).resolve().parents[1])
 
 @pytest.fixture(autouse=True)
 def no_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same encoder on every machine."""
+    """Use the same encoder on every machine."""
     monkeypatch.setattr(encoder, "HARDWARE", ())
 
 
@@ -40,8 +41,10 @@ def luma(n: int) -> int:
     return 40 + n * 4 % 180
 
 
-def screen(n: int, time: float, width: int = 160, height: int = 120, level: int | None = None, **kw: Any) -> DisplayFrame:
-    """A screen whose luma tells its number; the frame that it shows has another size."""
+def screen(
+    n: int, time: float, width: int = 160, height: int = 120, level: int | None = None, **kw: Any
+) -> DisplayFrame:
+    """Return a picture whose luma encodes its number; the source frame has another size."""
     half = height // 2, width // 2
     y = np.full((height, width), luma(n) if level is None else level, np.uint8)
     annotated = Picture(y, np.full(half, 110, np.uint8), np.full(half, 140, np.uint8), **kw)
@@ -54,8 +57,8 @@ def at(times: Sequence[float], **kw: Any) -> list[DisplayFrame]:
 
 
 @contextlib.contextmanager
-def recording(path: Path, **kw: Any) -> Iterator[Recorder]:
-    recorder = Recorder(path, **{"preset": "ultrafast", **kw})
+def recording(path: Path, preset: str = "ultrafast", **kw: Any) -> Iterator[Recorder]:
+    recorder = Recorder(path, VideoOptions(preset=preset), **kw)
     try:
         yield recorder
     finally:
@@ -65,7 +68,7 @@ def recording(path: Path, **kw: Any) -> Iterator[Recorder]:
 def record(path: Path, screens: Sequence[DisplayFrame], **kw: Any) -> Recorder:
     with recording(path, **kw) as recorder:
         for item in screens:
-            recorder.write(item)
+            recorder.show(item)
         recorder.close()
     return recorder
 
@@ -84,7 +87,7 @@ def level_of(frame: av.VideoFrame) -> float:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
-def test_every_screen_is_there_in_order_at_the_time_when_it_was_captured(tmp_path: Path, suffix: str) -> None:
+def test_every_picture_is_recorded_in_order_at_its_time_of_capture(tmp_path: Path, suffix: str) -> None:
     rng = np.random.default_rng(4)
     times = (7.25 + np.cumsum(rng.uniform(0.004, 0.3, 60))).tolist()
     path = tmp_path / "new" / f"out{suffix}"
@@ -95,7 +98,7 @@ def test_every_screen_is_there_in_order_at_the_time_when_it_was_captured(tmp_pat
     assert frames[0].key_frame
     assert (frames[0].format.name, frames[0].width, frames[0].height) == ("yuv420p", 160, 120)
     assert recorder.files == [path]
-    assert recorder.fallbacks == []
+    assert recorder.notes == []
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
@@ -107,7 +110,7 @@ def test_the_default_settings_make_h264_that_browsers_play(tmp_path: Path) -> No
         assert stream.frames == 3
 
 
-def test_frames_that_come_again_or_fall_back_are_kept_in_the_order_in_which_they_came(tmp_path: Path) -> None:
+def test_repeated_and_backward_times_keep_the_order_of_arrival(tmp_path: Path) -> None:
     record(tmp_path / "out.mp4", at([5.0, 5.1, 5.1, 5.1, 5.2, 3.0, 3.1, 3.3]))
     times = times_of(tmp_path / "out.mp4")
     assert all(a < b for a, b in pairwise(times))
@@ -115,8 +118,8 @@ def test_frames_that_come_again_or_fall_back_are_kept_in_the_order_in_which_they
     assert [level_of(f) for f in frames_of(tmp_path / "out.mp4")] == pytest.approx([luma(n) for n in range(8)], abs=2)
 
 
-def test_what_repeats_does_not_shift_what_follows() -> None:
-    clock = Elapsed()
+def test_repeated_times_do_not_shift_later_ones() -> None:
+    clock = LiveClock()
     stamps = [clock.stamp(screen(n, n // 30 / 10).frame) for n in range(3000)]
     assert stamps[2970] == 99 * 9000
     assert all(a < b for a, b in pairwise(stamps))
@@ -130,9 +133,10 @@ def test_a_key_frame_comes_every_two_seconds_whatever_the_rate(tmp_path: Path, r
 
 
 def test_every_picture_comes_out_of_the_encoder_at_once() -> None:
-    coding = Coding("libx264", encoder.options("libx264", 23, "veryfast", live=True), timed=True)
+    settings = EncoderSettings("libx264", encoder.encoder_options("libx264", 23, "veryfast", live=True), timed=True)
     items = at([n / 30 for n in range(40)])
-    encoding = Encoding(av.CodecContext.create("libx264", "w"), (160, 120), coding, Elapsed(), color_tags(items[0].picture))
+    context, tags = av.CodecContext.create("libx264", "w"), color_tags(items[0].picture)
+    encoding = PictureEncoder(context, (160, 120), settings, LiveClock(), tags)
     for item in items:
         encoding.canvas(item.picture).y[:] = item.picture.y
         (packet,) = encoding.encode(item.frame)
@@ -140,11 +144,11 @@ def test_every_picture_comes_out_of_the_encoder_at_once() -> None:
     assert encoding.flush() == []
 
 
-def test_a_new_part_begins_after_so_many_seconds(tmp_path: Path) -> None:
+def test_a_new_part_begins_after_the_segment_length(tmp_path: Path) -> None:
     times = [10 + n / 20 for n in range(90)]
     with recording(tmp_path / "out.mp4", segment=2.0) as recorder:
         for item in at(times):
-            recorder.write(item)
+            recorder.show(item)
             if item.frame.index == 45:
                 assert recorder.files == [tmp_path / "out.mp4"]
                 assert len(frames_of(tmp_path / "out.mp4")) == 40
@@ -159,12 +163,16 @@ def test_a_new_part_begins_after_so_many_seconds(tmp_path: Path) -> None:
         assert times_of(path) == pytest.approx([n / 20 for n in range(len(part))], abs=0.001)
 
 
-def test_a_new_part_begins_where_the_size_changes_and_can_come_back(tmp_path: Path) -> None:
+def test_a_new_part_begins_whenever_the_size_changes(tmp_path: Path) -> None:
     small, large = {"width": 160, "height": 120}, {"width": 320, "height": 180}
     items = [screen(n, n / 10, **(large if 5 <= n < 9 else small)) for n in range(12)]
     recorder = record(tmp_path / "out.mp4", items)
     parts = [frames_of(path) for path in recorder.files]
-    assert [(len(part), part[0].width, part[0].height) for part in parts] == [(5, 160, 120), (4, 320, 180), (3, 160, 120)]
+    assert [(len(part), part[0].width, part[0].height) for part in parts] == [
+        (5, 160, 120),
+        (4, 320, 180),
+        (3, 160, 120),
+    ]
     assert [p.name for p in recorder.files] == ["out.mp4", "out-2.mp4", "out-3.mp4"]
 
 
@@ -172,19 +180,21 @@ def test_a_new_part_begins_where_the_size_changes_and_can_come_back(tmp_path: Pa
     ("made", "expected"),
     [({"matrix": "bt601"}, (6, 1)), ({"matrix": "bt709"}, (1, 1)), ({"matrix": "bt601", "full_range": True}, (6, 2))],
 )
-def test_colour_tags_are_true_of_the_picture(tmp_path: Path, made: dict[str, Any], expected: tuple[int, int]) -> None:
+def test_color_tags_match_the_picture(tmp_path: Path, made: dict[str, Any], expected: tuple[int, int]) -> None:
     record(tmp_path / "out.mp4", at([0, 0.1], **made))
     with av.open(str(tmp_path / "out.mp4")) as container:
         context = container.streams.video[0].codec_context
         assert (context.colorspace, context.color_range) == expected
 
 
-def test_a_new_part_begins_where_the_colour_matrix_changes(tmp_path: Path) -> None:
-    recorder = record(tmp_path / "out.mp4", [screen(0, 0.0), screen(1, 0.1, matrix="bt709"), screen(2, 0.2, matrix="bt709")])
+def test_a_new_part_begins_when_the_color_matrix_changes(tmp_path: Path) -> None:
+    recorder = record(
+        tmp_path / "out.mp4", [screen(0, 0.0), screen(1, 0.1, matrix="bt709"), screen(2, 0.2, matrix="bt709")]
+    )
     assert [len(frames_of(path)) for path in recorder.files] == [1, 2]
 
 
-def test_parts_are_never_written_over_what_was_there(tmp_path: Path) -> None:
+def test_later_parts_never_replace_existing_files(tmp_path: Path) -> None:
     mine = {name: name.encode() for name in ("out.mp4", "out-2.mp4", "out-4.partial.mp4", "out-5.mp4")}
     for name, data in mine.items():
         (tmp_path / name).write_bytes(data)
@@ -192,28 +202,28 @@ def test_parts_are_never_written_over_what_was_there(tmp_path: Path) -> None:
     assert [p.name for p in recorder.files] == ["out.mp4", "out-3.mp4", "out-6.mp4"]
     # Whoever named the first part was asked about it.
     assert {name: (tmp_path / name).read_bytes() for name in list(mine)[1:]} == dict(list(mine.items())[1:])
-    assert recorder.fallbacks == []
+    assert recorder.notes == []
 
 
-def test_a_recording_that_did_not_end_is_kept_and_the_next_says_where_it_goes(tmp_path: Path) -> None:
+def test_an_unfinished_recording_is_kept_and_the_next_one_notes_its_own_name(tmp_path: Path) -> None:
     (tmp_path / "out.partial.mp4").write_bytes(b"what a killed run left")
     recorder = record(tmp_path / "out.mp4", at([0.0, 0.1]))
     assert (tmp_path / "out.partial.mp4").read_bytes() == b"what a killed run left"
     assert recorder.files == [tmp_path / "out-2.mp4"]
-    (note,) = recorder.fallbacks
+    (note,) = recorder.notes
     assert "out-2.mp4" in note and "out.partial.mp4" in note
 
 
-def test_nothing_is_left_where_nothing_came(tmp_path: Path) -> None:
+def test_without_pictures_no_file_is_left(tmp_path: Path) -> None:
     recorder = record(tmp_path / "out.mp4", [])
     assert recorder.files == []
     assert list(tmp_path.iterdir()) == []
 
 
-def test_it_can_be_closed_and_go_on_in_the_next_part(tmp_path: Path) -> None:
+def test_after_closing_the_next_picture_begins_a_new_part(tmp_path: Path) -> None:
     with recording(tmp_path / "out.mp4") as recorder:
         for n in range(4):
-            recorder.write(screen(n, n / 10))
+            recorder.show(screen(n, n / 10))
             if n == 1:
                 recorder.close()
         recorder.close()
@@ -221,17 +231,17 @@ def test_it_can_be_closed_and_go_on_in_the_next_part(tmp_path: Path) -> None:
     assert [len(frames_of(path)) for path in recorder.files] == [2, 2]
 
 
-def test_what_is_abandoned_is_valid_under_its_partial_name(tmp_path: Path) -> None:
+def test_an_abandoned_part_is_valid_under_its_partial_name(tmp_path: Path) -> None:
     with recording(tmp_path / "out.mp4", segment=0.5) as recorder:
         for item in at([n / 10 for n in range(8)]):
-            recorder.write(item)
+            recorder.show(item)
     recorder.abandon()
     assert recorder.files == [tmp_path / "out.mp4", tmp_path / "out-2.partial.mp4"]
     assert [len(frames_of(path)) for path in recorder.files] == [5, 3]
     assert sorted(tmp_path.iterdir()) == sorted(recorder.files)
 
 
-def test_what_cannot_be_written_is_said_before_anything_comes(tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written_is_an_error_before_the_first_picture(tmp_path: Path) -> None:
     (tmp_path / "out.mp4").mkdir()
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="folder has this name"):
@@ -241,20 +251,22 @@ def test_what_cannot_be_written_is_said_before_anything_comes(tmp_path: Path) ->
     with pytest.raises(ConfigError, match=r"\.mp4, .*\.mkv"):
         Recorder(tmp_path / "out.wmv")
     with pytest.raises(ConfigError, match="did you mean 'veryfast'"):
-        Recorder(tmp_path / "other.mp4", preset="veryfats")
+        Recorder(tmp_path / "other.mp4", VideoOptions(preset="veryfats"))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "out.mp4"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_is_an_output_error_and_leaves_the_parts_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_an_output_error_and_leaves_the_parts_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with recording(tmp_path / "out.mp4", segment=1.0) as recorder:
         for n in range(10):
-            recorder.write(screen(n, n / 10))
+            recorder.show(screen(n, n / 10))
         (tmp_path / "full.mp4").symlink_to("/dev/full")
-        monkeypatch.setattr("camreel.sinks.video.writer.partial_name", lambda path: tmp_path / "full.mp4")
+        monkeypatch.setattr("camreel.sinks.video.writer.reserve", lambda path, todo: tmp_path / "full.mp4")
         with pytest.raises(OutputError, match="free some space") as caught:
             for n in range(10, 200):
-                recorder.write(screen(n, 1.0 + n / 10))
+                recorder.show(screen(n, 1.0 + n / 10))
     assert "out-2.mp4" in caught.value.what
     assert len(frames_of(tmp_path / "out.mp4")) == 10
     assert not (tmp_path / "out-2.mp4").exists()
@@ -264,10 +276,10 @@ KILLED = """
     import sys
     from pathlib import Path
     sys.path[:0] = sys.argv[2:]
-    from tests.test_sinks_recorder import Recorder, screen
-    recorder = Recorder(Path(sys.argv[1]), codec="libx264")
+    from tests.test_sinks_recorder import Recorder, VideoOptions, screen
+    recorder = Recorder(Path(sys.argv[1]), VideoOptions(codec="libx264"))
     for n in range(300):
-        recorder.write(screen(n, n / 30))
+        recorder.show(screen(n, n / 30))
     sys.stdout.write("written\\n")
     sys.stdout.flush()
     sys.stdin.read()

@@ -1,4 +1,4 @@
-"""The window on a screen of its own, in a process of its own."""
+"""The window, on a virtual screen and in a process of its own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,39 +20,47 @@ import pytest
 from camreel.errors import OutputError
 from camreel.imageops.color import rgb_to_yuv
 from camreel.sinks import window as module
-from camreel.sinks.snapshot import bgr, snapshot
+from camreel.sinks.snapshot import snapshot
 from camreel.sinks.window import Window, has_screen
-from camreel.structures import Matrix, Picture
+from camreel.structures import DisplayFrame, Frame, Matrix, Picture
 
 ROOT = str(Path(__file__).resolve().parents[1])
 SOON = 30.0
 WIDTH, HEIGHT = 1280, 800
 
-needs_screen = pytest.mark.skipif(not (shutil.which("Xvfb") and shutil.which("xdotool")), reason="needs Xvfb and xdotool")
+needs_screen = pytest.mark.skipif(
+    not (shutil.which("Xvfb") and shutil.which("xdotool")), reason="needs Xvfb and xdotool"
+)
 
 
 def flat(
     rgb: tuple[int, int, int], matrix: Matrix = "bt601", full_range: bool = False, size: tuple[int, int] = (320, 180)
 ) -> Picture:
-    """A picture of one colour."""
+    """A picture of one color."""
     levels = rgb_to_yuv(np.array([rgb], np.uint8), matrix, full_range)[0]
     width, height = size
     half = (height + 1) // 2, (width + 1) // 2
-    y, u, v = (np.full(shape, level, np.uint8) for shape, level in zip(((height, width), half, half), levels, strict=True))
+    y, u, v = (
+        np.full(shape, level, np.uint8) for shape, level in zip(((height, width), half, half), levels, strict=True)
+    )
     return Picture(y, u, v, matrix, full_range)
+
+
+def shown(picture: Picture) -> DisplayFrame:
+    return DisplayFrame(picture, Frame(0, None, 0.0, Fraction(1, 1000), picture), None, None)
 
 
 SERVANT = """
     import json, sys
     sys.path[:0] = sys.argv[1:]
-    from tests.test_sinks_window import Window, flat
+    from tests.test_sinks_window import Window, flat, shown
     window = Window("camreel: test")
     for line in sys.stdin:
         sys.stdout.write(json.dumps(eval(line)) + "\\n")
         sys.stdout.flush()
 """
 
-# Of another process: the X library that PyAV brings does not go with the one that Qt loads.
+# In another process: the X library of PyAV does not work together with the one that Qt loads.
 GRAB = """
     import json, sys, av
     with av.open(sys.argv[1], format="x11grab", options={"draw_mouse": "0", "video_size": "1280x800"}) as screen:
@@ -59,16 +68,16 @@ GRAB = """
     print(json.dumps(image[::20, ::20].tolist()))
 """
 
-# What a window manager sends where its button is clicked; this screen has none.
+# The message of a window manager when its close button is clicked; the virtual screen has no window manager.
 CLOSE = """
     import ctypes, sys
     x = ctypes.CDLL("libX11.so.6")
     x.XOpenDisplay.restype = ctypes.c_void_p
     x.XInternAtom.restype = ctypes.c_ulong
     class Message(ctypes.Structure):
-        _fields_ = [("type", ctypes.c_int), ("serial", ctypes.c_ulong), ("send", ctypes.c_int), ("display", ctypes.c_void_p),
-                    ("window", ctypes.c_ulong), ("kind", ctypes.c_ulong), ("format", ctypes.c_int), ("data", ctypes.c_long * 5),
-                    ("space", ctypes.c_long * 24)]
+        _fields_ = [("type", ctypes.c_int), ("serial", ctypes.c_ulong), ("send", ctypes.c_int),
+                    ("display", ctypes.c_void_p), ("window", ctypes.c_ulong), ("kind", ctypes.c_ulong),
+                    ("format", ctypes.c_int), ("data", ctypes.c_long * 5), ("space", ctypes.c_long * 24)]
     display, window = ctypes.c_void_p(x.XOpenDisplay(None)), int(sys.argv[1])
     atoms = [x.XInternAtom(display, name, 0) for name in (b"WM_PROTOCOLS", b"WM_DELETE_WINDOW")]
     message = Message(33, 0, 1, display, window, atoms[0], 32, (ctypes.c_long * 5)(atoms[1]))
@@ -79,7 +88,7 @@ CLOSE = """
 
 @pytest.fixture(scope="module")
 def display() -> Iterator[str]:
-    """A screen that nobody sees."""
+    """Start a virtual screen."""
     read, write = os.pipe()
     command = ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-nolisten", "tcp"]
     with subprocess.Popen(command, pass_fds=(write,), stderr=subprocess.DEVNULL) as server:
@@ -91,7 +100,7 @@ def display() -> Iterator[str]:
 
 
 class Servant:
-    """A process with a window, told what to do line by line."""
+    """A process with a window that evaluates Python expressions line by line."""
 
     def __init__(self, display: str) -> None:
         self.display = display
@@ -115,11 +124,11 @@ class Servant:
         return json.loads(answer)
 
     def show(self, picture: str, turns: int = 10) -> None:
-        """Shows a picture until it must be on the screen."""
-        self(f"[(window.show({picture}), window.keys())[1] for _ in range({turns})]")
+        """Show a picture until it must be on the screen."""
+        self(f"[(window.show(shown({picture})), window.keys())[1] for _ in range({turns})]")
 
     def keys(self, count: int = 1) -> list[str]:
-        """What was pressed, as soon as so many have come."""
+        """Return the pressed keys, as soon as there are `count`."""
         found: list[str] = []
         end = time.monotonic() + SOON
         while len(found) < count:
@@ -128,16 +137,16 @@ class Servant:
         return found
 
     def run(self, *command: str) -> str:
-        """Runs a program on the same screen."""
+        """Run a program on the same screen."""
         env = {**os.environ, "DISPLAY": self.display}
         return subprocess.run(command, env=env, capture_output=True, text=True, timeout=SOON, check=True).stdout
 
     def grab(self) -> np.ndarray:
-        """What is on the screen, every 20th pixel."""
+        """Return every 20th pixel of the screen."""
         return np.array(json.loads(self.run(sys.executable, "-c", textwrap.dedent(GRAB), self.display)))
 
     def shows(self, picture: str, is_there: Callable[[np.ndarray], bool]) -> bool:
-        """Whether the screen comes to look like this while the picture is shown."""
+        """Return whether the screen reaches the expected state while the picture is shown."""
         end = time.monotonic() + SOON
         while time.monotonic() < end:
             self.show(picture)
@@ -168,11 +177,15 @@ def servant(display: str) -> Iterator[Servant]:
 
 
 @needs_screen
-def test_the_window_shows_the_colours_and_keeps_the_aspect(servant: Servant) -> None:
-    assert servant.shows("flat((200, 60, 20), 'bt709')", lambda image: bool(is_color(image[:8, :15], (200, 60, 20)).all()))
+def test_the_window_shows_the_colors_and_keeps_the_aspect_ratio(servant: Servant) -> None:
+    assert servant.shows(
+        "flat((200, 60, 20), 'bt709')", lambda image: bool(is_color(image[:8, :15], (200, 60, 20)).all())
+    )
     servant.run("xdotool", "windowsize", "--sync", servant.id, "1000", "180")
     # 320 of 1000 pixels, in the middle.
-    assert servant.shows("flat((20, 60, 200), 'bt601', True)", lambda image: columns(image[4], (20, 60, 200)) == (17, 33))
+    assert servant.shows(
+        "flat((20, 60, 200), 'bt601', True)", lambda image: columns(image[4], (20, 60, 200)) == (17, 33)
+    )
 
 
 def is_color(pixels: np.ndarray, rgb: tuple[int, int, int]) -> np.ndarray:
@@ -180,7 +193,7 @@ def is_color(pixels: np.ndarray, rgb: tuple[int, int, int]) -> np.ndarray:
 
 
 def columns(row: np.ndarray, rgb: tuple[int, int, int]) -> tuple[int, int]:
-    """Half-open range of what has a colour."""
+    """Return the half-open range of pixels that have a color."""
     found = np.flatnonzero(is_color(row, rgb))
     return (int(found[0]), int(found[-1]) + 1) if len(found) else (0, 0)
 
@@ -202,7 +215,7 @@ def test_no_window_stays_black(servant: Servant) -> None:
 
 
 @needs_screen
-def test_keys_are_heard_in_order_and_others_are_left_out(servant: Servant) -> None:
+def test_keys_come_in_order_without_special_keys(servant: Servant) -> None:
     assert servant("window.keys()") == []
     servant.show("flat((90, 90, 90))")
     assert servant("window.keys()") == []
@@ -215,7 +228,7 @@ def test_keys_are_heard_in_order_and_others_are_left_out(servant: Servant) -> No
 
 
 @needs_screen
-def test_the_button_of_the_window_is_q_and_it_stays_closed(servant: Servant) -> None:
+def test_the_close_button_is_q_and_the_window_stays_closed(servant: Servant) -> None:
     servant.show("flat((90, 90, 90))")
     servant.run(sys.executable, "-c", textwrap.dedent(CLOSE), servant.id)
     assert servant.keys() == ["q"]
@@ -227,7 +240,7 @@ def test_the_button_of_the_window_is_q_and_it_stays_closed(servant: Servant) -> 
 
 
 @needs_screen
-def test_it_closes_and_may_be_closed_again(servant: Servant) -> None:
+def test_the_window_can_be_closed_twice(servant: Servant) -> None:
     servant.show("flat((90, 90, 90))")
     assert servant.id
     servant("(window.close(), window.close())")
@@ -236,12 +249,12 @@ def test_it_closes_and_may_be_closed_again(servant: Servant) -> None:
 
 
 @needs_screen
-def test_a_screen_is_found(display: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_existing_screen_is_found(display: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", display)
     assert has_screen()
 
 
-def test_without_a_screen_none_is_found_and_nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_display_variable_no_process_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
@@ -250,7 +263,7 @@ def test_without_a_screen_none_is_found_and_nothing_is_started(monkeypatch: pyte
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="X11")
-def test_a_screen_that_is_named_but_not_there_crashes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_display_that_does_not_exist_is_no_screen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DISPLAY", ":987")
     monkeypatch.chdir(tmp_path)
     assert not has_screen()
@@ -263,10 +276,10 @@ def test_an_opencv_without_windows_is_no_screen(monkeypatch: pytest.MonkeyPatch)
     assert not has_screen()
 
 
-def test_a_screen_that_does_not_answer_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_display_that_does_not_answer_is_no_screen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(module, "_TRIAL", "import sys; sys.stdin.read(); import time; time.sleep(60)")
-    monkeypatch.setattr(module, "PATIENCE", 0.2)
+    monkeypatch.setattr(module, "TRIAL_SECONDS", 0.2)
     assert not has_screen()
 
 
@@ -276,17 +289,7 @@ def test_a_window_that_never_opened_closes() -> None:
     window.close()
 
 
-@pytest.mark.parametrize("matrix", ["bt601", "bt709", "bt2020"])
-@pytest.mark.parametrize("full_range", [False, True])
-def test_pixels_have_the_colours_of_the_planes(matrix: Matrix, full_range: bool) -> None:
-    rng = np.random.default_rng(2)
-    for rgb in [(0, 0, 0), (255, 255, 255), (255, 0, 0), *rng.integers(0, 256, (20, 3)).tolist()]:
-        pixels = bgr(flat(tuple(rgb), matrix, full_range, (64, 48)))
-        assert pixels.shape == (48, 64, 3)
-        assert np.abs(pixels.astype(int)[..., ::-1] - rgb).max() <= 4
-
-
-def test_a_snapshot_is_the_picture_and_never_another_files_end(tmp_path: Path) -> None:
+def test_a_snapshot_is_the_picture_and_replaces_no_file(tmp_path: Path) -> None:
     picture = flat((200, 60, 20), "bt709", size=(64, 48))
     paths = [snapshot(picture, tmp_path / "new") for _ in range(3)]
     assert len(set(paths)) == 3

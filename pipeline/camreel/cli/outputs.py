@@ -11,11 +11,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from camreel.errors import ConfigError, OutputError
+from camreel.sinks import suffixes
 
 STDOUT = Path("-")
 VIDEO_TAIL = ".camreel.mp4"
 RECORDS_TAIL = ".camreel.jsonl"
-RECORD_SUFFIXES = (".json", ".jsonl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +137,13 @@ def _place(text: str, flag: str, inputs: int) -> _Place:
                 f"{flag} {text} is a file, but there are {inputs} inputs", todo=f"give a folder: {flag} {path.stem}/"
             )
         return _Place(path, folder=True)
-    is_records = path.suffix.lower() in RECORD_SUFFIXES
+    known = suffixes("records")
+    is_records = path.suffix.lower() in known
     if flag == "-o" and is_records:
         raise ConfigError(f"-o {text} names the video", todo=f"for the records write --json {text}")
     if flag == "--json" and not is_records:
         raise ConfigError(
-            f"--json {text} ends in neither .json nor .jsonl", todo="write a folder with / at its end, or - for stdout"
+            f"--json {text} ends in none of {', '.join(known)}", todo="write a folder with / at its end, or - for stdout"
         )
     if not path.suffix:
         raise ConfigError(f"-o {text} has no suffix", todo=f"write {text}.mp4 for a file or {text}/ for a folder")

@@ -16,7 +16,7 @@ from camreel.live.camera import LiveCamera
 from camreel.live.options import LiveOptions
 from camreel.runtime.concurrency import Channel, Overflow, QueueWorker
 from camreel.sinks.live_records import EventSink
-from camreel.sinks.publish import Push
+from camreel.sinks.publish.publisher import Publisher
 from camreel.sinks.video.recorder import Recorder
 from camreel.structures import DisplayFrame, Frame, Header, Localization, Summary, VideoInfo
 
@@ -203,22 +203,13 @@ class Outputs:
         self._own.close()
 
     def _open_recording(self, path: Path, own: ExitStack) -> None:
-        video = self._config.video
         overflow: Overflow = "block" if self._config.live.policy == "block" else "drop-oldest"
-        recorder = Recorder(
-            path,
-            segment=self._options.segment,
-            rate=RATE_HINT,
-            codec=video.codec,
-            crf=video.crf,
-            preset=video.preset,
-        )
+        recorder = Recorder(path, self._config.video, segment=self._options.segment, rate=RATE_HINT)
         self._recorders.append(recorder)
         self._recordings.append(_start(recorder, MAX_WAITING_PICTURES, overflow, own))
 
     def _open_stream(self, url: str, own: ExitStack) -> None:
-        video = self._config.video
-        self._stream = _start(Push(url, crf=video.crf, preset=video.preset), 2, "latest", own)
+        self._stream = _start(Publisher(url, self._config.video), 2, "latest", own)
 
     def write(self, number: int, localization: Localization) -> None:
         """Write the record of a camera's localization."""

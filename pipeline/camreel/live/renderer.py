@@ -11,7 +11,7 @@ import numpy as np
 
 from camreel.live.camera import LiveCamera
 from camreel.live.motion_compensation import MotionCompensator
-from camreel.overlay import Overlay, Style
+from camreel.overlay import Overlay
 from camreel.structures import U8, Action, DisplayFrame, DisplayOptions, Frame, Localization, Picture
 
 MAX_SILENT_AGE_SECONDS = 0.05
@@ -32,7 +32,7 @@ class Renderer:
         >>> shown = renderer.render(frame, DisplayOptions())
     """
 
-    def __init__(self, style: Style, random_weights: bool, title: str = "") -> None:
+    def __init__(self, style: str, random_weights: bool, title: str = "") -> None:
         self._style, self._random_weights, self._title = style, random_weights, title
         self._part: int | None = None
         self._overlay: Overlay
@@ -92,7 +92,7 @@ class CameraRenderer:
         show_name: write the camera's name on the picture.
     """
 
-    def __init__(self, camera: LiveCamera, style: Style, weights: str, show_name: bool) -> None:
+    def __init__(self, camera: LiveCamera, style: str, weights: str, show_name: bool) -> None:
         self._renderer = Renderer(style, weights.startswith("random"), camera.metrics.name if show_name else "")
         self._camera = camera
         self._frame: Frame | None = None

@@ -52,8 +52,12 @@ def make_folder(folder: Path, todo: str = "choose another folder") -> None:
         raise OutputError(f"cannot write to the folder {folder}", "permission denied", todo)
 
 
-def reserve(path: Path) -> Path:
+def reserve(path: Path, todo: str = "choose another place") -> Path:
     """Create the empty partial file of an output, so that an output that cannot be written costs no work.
+
+    Args:
+        path: the output; missing folders are created.
+        todo: advice if the kind of error suggests no better one.
 
     Returns:
         The partial path.
@@ -68,7 +72,7 @@ def reserve(path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.open("wb").close()
     except OSError as error:
-        raise explain(error, path) from error
+        raise explain(error, path, todo) from error
     return partial
 
 

@@ -1,80 +1,104 @@
-"""Live localizations as JSON Lines, in which a camera may come and go, and several may share a file."""
+"""Results of live runs as JSON Lines. Cameras come and go, and several may share a file."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from camreel.sinks.json_records import (
-    Output,
-    dump,
+from camreel.records.building import (
+    connection_record,
+    ended_record,
     frame_record,
+    gap_record,
     header_record,
-    source_record,
-    span_record,
     summary_record,
+    to_json,
 )
-from camreel.structures import Frame, Header, Localization, Segment, Summary, VideoInfo
+from camreel.records.schema import LineRecord
+from camreel.sinks.json_records import OutputStream
+from camreel.structures import Frame, Header, Localization, Summary, VideoInfo
 
 
 class EventSink:
-    """Writes what happens as it happens.
+    """A writer of the records of live runs, at the time when they become known.
 
-    Beside the records of files: `connection` where a source came back or changed, `gap` where frames have no record, and `segment`
-    and `track` as soon as they have ended.
+    In addition to the records of files: `connection` when a source came back or changed, `gap` where frames have no
+    record, `segment` and `track` as soon as they have ended.
 
     Args:
-        path: JSON Lines, or `-` for standard output.
-        cameras: how many share it; several have their number in each record.
+        path: a file for JSON Lines, or `-` for standard output.
+        cameras: number of cameras that share the file; if there are several, each record carries the number of its
+        camera.
 
     Raises:
-        OutputError: the file cannot be made.
+        OutputError: the file cannot be created.
+
+    Example:
+        >>> sink = EventSink("events.jsonl", cameras=1)
+        >>> sink.begin(0, header)
+        >>> sink.write(0, localization)
+        >>> sink.end(0, summary, statistics)
+        >>> sink.close()
     """
 
-    def __init__(self, path: str, cameras: int) -> None:
-        self._output = Output(path)
+    def __init__(self, path: Path | str, cameras: int) -> None:
+        self._output = OutputStream(Path(path))
         self._several = cameras > 1
         self._last: dict[int, Frame] = {}
 
     def begin(self, camera: int, header: Header) -> None:
-        """Writes the header of a camera: its first record."""
+        """Write the first record of a camera."""
         self._write(camera, header_record(header))
 
     def connect(self, camera: int, part: int, info: VideoInfo, time: float) -> None:
-        """Notes that frames come over another connection, from `time` on, in seconds from the first frame."""
-        self._write(camera, {"type": "connection", "part": part, "time": round(time, 9), "source": source_record(info)})
+        """Write that frames come over another connection.
+
+        Args:
+            camera: number of the camera.
+            part: number of the connection.
+            info: properties of the source.
+            time: time of the connection's first frame, in seconds from the first frame of the run.
+        """
+        self._write(camera, connection_record(part, info, time))
 
     def write(self, camera: int, localization: Localization) -> None:
-        """Writes the next frame, the gap before it, and what has ended."""
-        frame, last = localization.frame, self._last.get(camera)
-        missing = frame.index - (last.index + 1 if last else 0)
-        if missing:
-            start = last.time if last else 0.0
-            gap = {
-                "first": frame.index - missing,
-                "count": missing,
-                "start": round(start, 9),
-                "end": round(frame.time, 9),
-            }
-            self._write(camera, {"type": "gap", **gap})
-        self._last[camera] = frame
+        """Write the next frame, before it the gap, if there is one, and after it the segments and tubes that ended.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        gap = gap_record(self._last.get(camera), localization.frame)
+        if gap is not None:
+            self._write(camera, gap)
+        self._last[camera] = localization.frame
         self._write(camera, frame_record(localization))
         for ended in localization.ended:
-            kind = "segment" if isinstance(ended, Segment) else "track"
-            self._write(camera, {"type": kind, **span_record(ended)})
+            self._write(camera, ended_record(ended))
 
     def end(self, camera: int, summary: Summary, live: Mapping[str, Any]) -> None:
-        """Writes the summary of a camera: its last record."""
-        self._write(camera, {**summary_record(summary), "live": dict(live)})
+        """Write the last record of a camera.
+
+        Args:
+            camera: number of the camera.
+            summary: summary of the camera.
+            live: statistics by the names of `camreel.records.schema.LiveRecord`.
+        """
+        self._write(camera, summary_record(summary, live))
 
     def close(self) -> None:
-        """Gives the file its name."""
+        """Give the file its final name.
+
+        Raises:
+            OutputError: the file cannot be finished.
+        """
         self._output.close()
 
     def abandon(self) -> None:
-        """Leaves what was written under the partial name. Never raises; may follow `close`."""
+        """Keep what was written under the partial name. Never raises; may follow `close`."""
         self._output.abandon()
 
-    def _write(self, camera: int, record: dict[str, Any]) -> None:
-        numbered = {"type": record.pop("type"), "camera": camera, **record} if self._several else record
-        self._output.write(dump(numbered) + b"\n")
+    def _write(self, camera: int, record: LineRecord) -> None:
+        if self._several:
+            record = record.model_copy(update={"camera": camera})
+        self._output.write(to_json(record) + b"\n")

@@ -1,4 +1,4 @@
-"""Options of the annotated video. Importable without OpenCV and PyAV."""
+"""Options of the annotated video and of recordings. Importable without OpenCV and PyAV."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pydantic import Field
 from camreel.options import Options, one_of
 
 STYLES = ("heatmap", "contour", "boxes", "side-by-side", "none")
+"""Styles of the annotated picture; `camreel.overlay.annotate.Overlay` draws them."""
 CODECS = ("auto", "libx264", "h264_nvenc", "h264_qsv", "h264_amf", "libx265", "libsvtav1")
+"""Encoders by FFmpeg's names, and `auto`."""
 
 
 class VideoOptions(Options):

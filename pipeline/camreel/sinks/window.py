@@ -1,4 +1,4 @@
-"""A window on the screen. Everything here belongs into the main thread."""
+"""A window on the screen. Everything here must run in the main thread."""
 
 from __future__ import annotations
 
@@ -6,23 +6,28 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from statistics import median
 
 import cv2
 import numpy as np
 
-from camreel.sinks.snapshot import bgr
+from camreel.imageops.color import to_bgr
 from camreel.structures import DisplayFrame
 
-LARGEST = (1280, 720)
-"""Pixels that a window has at most when it opens; it can be made larger."""
-PATIENCE = 10.0
-"""Seconds that opening a window may take."""
-_MOST = 16
-"""Keys that are read at once: one that is held down must not hold up the picture."""
-_TRIES, _ROUNDS = 6, 5
-_NAMED = {27: "escape", 32: "space"}
-# OpenCV aborts the process where it finds no screen, which no `except` catches; without leaving a core file.
+MAX_OPENING_SIZE = (1280, 720)
+"""Maximum (width, height) in pixels of a window when it opens; the user can enlarge it."""
+TRIAL_SECONDS = 10.0
+"""Longest time that opening a window in `has_screen` may take."""
+MAX_KEYS = 16
+"""Maximum number of keys that are read at once: a key that is held down must not hold up the picture."""
+OPENING_ATTEMPTS = 6
+"""Number of windows to try until one is painted."""
+PAINT_CHECKS = 5
+"""Number of tests whether a new window is painted before another window is tried."""
+KEY_NAMES = {27: "escape", 32: "space"}
+"""Names of keys without a printable character, by OpenCV's key code."""
+# OpenCV aborts the process if there is no screen, which no `except` catches. A core file must not be left behind.
 _TRIAL = """
 try:
     import resource
@@ -37,22 +42,28 @@ cv2.destroyAllWindows()
 
 
 def has_screen() -> bool:
-    """Whether a window can be opened here, found out by opening one in another process."""
+    """Return whether a window can be opened on this machine, by opening one in another process."""
     if sys.platform not in ("win32", "darwin") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return False
+    command = [sys.executable, "-P", "-c", _TRIAL]  # -P: a file cv2.py in the current folder must not be imported
     try:
-        # -P: not the cv2.py that may lie in the current folder.
-        trial = subprocess.run([sys.executable, "-P", "-c", _TRIAL], capture_output=True, timeout=PATIENCE, check=False)
+        trial = subprocess.run(command, capture_output=True, timeout=TRIAL_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return trial.returncode == 0
 
 
 class Window:
-    """A window that keeps the picture's aspect and can be resized. It opens with the first picture.
+    """A resizable window that keeps the aspect ratio of the picture: a display sink. It opens with the first picture.
 
     Args:
-        title: of the window.
+        title: title of the window.
+
+    Example:
+        >>> window = Window("camreel")
+        >>> window.show(shown)
+        >>> if "q" in window.keys():
+        ...     window.close()
     """
 
     def __init__(self, title: str) -> None:
@@ -62,7 +73,7 @@ class Window:
         self._closed = False
 
     def show(self, shown: DisplayFrame) -> None:
-        """Shows the next picture, as soon as `keys` is called; nothing once the window was closed."""
+        """Set the next picture, which appears when `keys` is called; nothing happens after the window was closed."""
         if self._closed:
             return
         picture = shown.picture
@@ -70,28 +81,29 @@ class Window:
         if self._size is None:
             _open(self._title)
         if size != self._size:
-            cv2.resizeWindow(self._title, *_fitted(*size))
+            cv2.resizeWindow(self._title, *_opening_size(*size))
             self._size = size
-        cv2.imshow(self._title, bgr(picture))
+        cv2.imshow(self._title, to_bgr(picture))
 
     def tell(self, text: str) -> None:
-        """Writes something in the title, where there is room beside the picture."""
+        """Show a text in the title of the window, beside the title it was created with; an empty text removes it."""
         if not self._closed and self._size is not None:
             cv2.setWindowTitle(self._title, f"{self._title}: {text}" if text else self._title)
 
     def keys(self) -> list[str]:
-        """The keys that were pressed since the last call: lower-case characters, "space", "escape"; "q" for the window's button.
+        """Draw the window and return the keys that were pressed since the last call; takes about 2 ms.
 
-        Draws the window, and takes about 2 ms.
+        Returns:
+            Lower-case characters, "space", "escape"; "q" for the close button of the window.
         """
         if self._closed or self._size is None:
             return []
         pressed: list[str] = []
-        for _ in range(_MOST):
+        for _ in range(MAX_KEYS):
             code = cv2.pollKey()
             if code < 0:
                 break
-            name = _NAMED.get(code) or (chr(code).lower() if 32 < code < 127 else "")
+            name = KEY_NAMES.get(code) or (chr(code).lower() if 32 < code < 127 else "")
             pressed += [name] if name else []
         if not self._is_open():
             self._closed = True
@@ -105,50 +117,56 @@ class Window:
             return False
 
     def close(self) -> None:
-        """Closes the window; may be called again."""
+        """Close the window; may be called again."""
         if self._size is not None and not self._closed and self._is_open():
             cv2.destroyWindow(self._title)
             cv2.pollKey()
         self._closed = True
 
     def abandon(self) -> None:
-        """Closes the window."""
-        self.close()
+        """Close the window after an error. Never raises; may follow `close`."""
+        with suppress(cv2.error):
+            self.close()
 
 
 def _open(title: str) -> None:
-    """Opens a window that is really painted.
+    """Open a window that is really painted.
 
-    Of Qt's windows one in five stays black for good: Qt loses the message that it is on the screen (measured with OpenCV 5.0.0 and
-    its Qt 5.15.19 under Xvfb, with and without a window manager). Another one helps.
+    One in five Qt windows stays black for good: Qt loses the message that the window is on the screen (measured with
+    OpenCV 5.0.0 and its Qt 5.15.19 under Xvfb, with and without a window manager). A new window helps.
     """
-    for rest in reversed(range(_TRIES)):
+    for remaining in reversed(range(OPENING_ATTEMPTS)):
         cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-        if not rest or not cv2.currentUIFramework().startswith("QT") or any(_is_painted(title) for _ in range(_ROUNDS)):
+        if not remaining or not cv2.currentUIFramework().startswith("QT"):
+            return
+        if any(_is_painted(title) for _ in range(PAINT_CHECKS)):
             return
         cv2.destroyWindow(title)
 
 
 def _is_painted(title: str) -> bool:
-    """Whether a new picture costs time: painting takes 5 to 12 times what an idle turn takes, the loss twice at most."""
+    """Return whether a new picture costs time.
+
+    Painting takes 5 to 12 times as long as an idle turn, a lost picture at most twice.
+    """
     blank = np.zeros((360, 640, 3), np.uint8)
     cv2.resizeWindow(title, 640, 360)
     busy, idle = [], []
     for _ in range(8):
         cv2.imshow(title, blank)
-        busy.append(_cost())
-        idle.append(_cost())
+        busy.append(_event_seconds())
+        idle.append(_event_seconds())
     return median(busy) > 3 * median(idle)
 
 
-def _cost() -> float:
-    """Seconds of computing in handling what the window was told."""
+def _event_seconds() -> float:
+    """Handle the waiting window events; return the CPU seconds that this took."""
     began = time.thread_time()
     cv2.pollKey()
     return time.thread_time() - began
 
 
-def _fitted(width: int, height: int) -> tuple[int, int]:
-    """The size at which a picture opens, its aspect kept."""
-    scale = min(1.0, LARGEST[0] / width, LARGEST[1] / height)
+def _opening_size(width: int, height: int) -> tuple[int, int]:
+    """Return the (width, height) of the window for a picture, with the picture's aspect ratio."""
+    scale = min(1.0, MAX_OPENING_SIZE[0] / width, MAX_OPENING_SIZE[1] / height)
     return max(1, round(width * scale)), max(1, round(height * scale))

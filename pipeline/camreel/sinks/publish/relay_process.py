@@ -1,7 +1,8 @@
-"""A program of its own that sends encoded pictures on: FFmpeg keeps a whole process waiting while it connects.
+"""A separate program that sends encoded pictures over the network: FFmpeg blocks the whole process while it connects.
 
-Standard input: a line of JSON that says where to, then packets (`PACKET` and so many bytes). Standard output: `ready`, `connected`,
-`failed WHY`, a line each. It ends with its input.
+Standard input: one line of JSON with the target, then packets (`PACKET` and as many bytes as it says). Standard output:
+`ready`, `connected` or `failed REASON`, one line each. The program ends with its input. It is started by path, so it
+imports nothing of camreel.
 """
 
 from __future__ import annotations
@@ -17,30 +18,30 @@ from fractions import Fraction
 from typing import Any, BinaryIO, NoReturn
 
 PACKET = struct.Struct(">qqiI")
-"""Presentation and decoding time in `TIME_BASE`, whether it is a key frame, bytes that follow."""
+"""Head of a packet: presentation and decoding time in `TIME_BASE`, key frame or not, number of bytes that follow."""
 TIME_BASE = Fraction(1, 90_000)
-PATIENCE = 30
-"""Seconds that the network may take; whoever started this program has less, and may be gone."""
+NETWORK_SECONDS = 30
+"""Longest time that the network may take. The client gives up earlier, but may be gone."""
 
 
 def main() -> None:
-    """Reads where to, and sends all that comes."""
+    """Read the target from standard input, and send all packets that follow."""
     source = sys.stdin.buffer
     target = json.loads(source.readline())
     import av
 
     try:
         container = av.open(target["url"], "w", format=target["format"], container_options=target["options"])
-        say("ready")
+        report("ready")
         forward(source, container)
-        watch(True)
+        set_alarm(True)
         container.close()
     except (av.FFmpegError, OSError, ValueError) as error:
         fail(str(getattr(error, "strerror", None) or type(error).__name__))
 
 
 def forward(source: BinaryIO, container: Any) -> None:
-    """Sends packets until there are no more. The first one connects."""
+    """Send packets until the input ends. The first packet connects."""
     from av.packet import Packet
 
     stream = None
@@ -49,43 +50,41 @@ def forward(source: BinaryIO, container: Any) -> None:
         data = source.read(size)
         first, stream = stream is None, stream or add_stream(container, data)
         packet = Packet(data)
-        packet.stream, packet.time_base, packet.pts, packet.dts, packet.is_keyframe = (
-            stream,
-            TIME_BASE,
-            pts,
-            dts,
-            bool(key),
-        )
-        watch(True)
+        packet.stream, packet.time_base = stream, TIME_BASE
+        packet.pts, packet.dts, packet.is_keyframe = pts, dts, bool(key)
+        set_alarm(True)
         container.mux(packet)
-        watch(False)
+        set_alarm(False)
         if first:
-            say("connected")
+            report("connected")
 
 
 def add_stream(container: Any, picture: bytes) -> Any:
-    """A stream with the parameters that the first picture carries: some formats tell them before all pictures."""
+    """Add a stream with the parameters in the first encoded picture: some formats send them before all pictures."""
     import av
 
     with av.open(io.BytesIO(picture), format="h264") as raw:
         return container.add_stream_from_template(raw.streams.video[0])
 
 
-def watch(on: bool) -> None:
-    """Ends the program if the network takes longer than it may, which nothing else would: no signal handler runs meanwhile."""
+def set_alarm(on: bool) -> None:
+    """Start or stop the alarm that ends the program if the network takes too long.
+
+    A signal without a handler is the only way: Python does not run its own handlers while FFmpeg waits.
+    """
     if hasattr(signal, "alarm"):
-        signal.alarm(PATIENCE if on else 0)
+        signal.alarm(NETWORK_SECONDS if on else 0)
 
 
-def say(line: str) -> None:
-    """One line to whoever started this program, who may be gone."""
+def report(line: str) -> None:
+    """Send one line to the client, which may be gone."""
     with suppress(OSError):
         os.write(1, f"{line}\n".encode())
 
 
-def fail(why: str) -> NoReturn:
-    """Ends at once: an orderly end would wait for the network."""
-    say(f"failed {why}")
+def fail(reason: str) -> NoReturn:
+    """Report the reason and end at once: an orderly end would wait for the network."""
+    report(f"failed {reason}")
     os._exit(1)
 
 

@@ -1,4 +1,4 @@
-"""Audio tracks beside the picture: copied where the container holds their codec, transcoded elsewhere. Never a reason to stop."""
+"""Audio tracks: copied if the container holds their codec, else transcoded. A broken track never stops the video."""
 
 from __future__ import annotations
 
@@ -14,51 +14,53 @@ from camreel.structures import Track
 
 _MP4 = frozenset(("aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"))
 _PCM = frozenset(("pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le"))
-HOLDS: dict[str, frozenset[str]] = {
+COPIED_CODECS: dict[str, frozenset[str]] = {
     ".mp4": _MP4,
     ".m4v": frozenset(("aac", "alac", "ac3")),
     ".mov": frozenset(("aac", "mp3", "ac3", "alac")) | _PCM,
     ".mkv": _MP4 | _PCM | {"mp2", "dts", "vorbis", "truehd", "wavpack", "tta"},
     ".webm": frozenset(("opus", "vorbis")),
 }
-"""Audio codecs that each container is known to hold; some others fail only when the file is closed."""
+"""Audio codecs that each container is known to hold (some others fail only when the file is closed); none for other
+containers."""
 
-LEAD = 0.2
-"""Seconds of sound before the output's zero that are kept, for decoders that need a start."""
+LEAD_SECONDS = 0.2
+"""Sound before the output's zero that is kept, for decoders that need a start."""
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-_FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS))
+_DISK_ERRORS = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS))
 
 
-def disk_failed(error: Exception) -> bool:
-    """Whether an error is about the file, not about what was written into it."""
-    return isinstance(error, OSError) and error.errno in _FULL
+def is_disk_error(error: Exception) -> bool:
+    """Return whether an error is about the file, not about the data that was written to it."""
+    return isinstance(error, OSError) and error.errno in _DISK_ERRORS
 
 
 class AudioTrack:
-    """One audio track on its way from source to output.
+    """One audio track that is carried from the source to the output.
 
     Args:
-        track: of the source.
+        track: track of the source.
         output: the container; its header must not be written yet.
-        suffix: of the output file, with its dot.
+        suffix: ending of the output file with its dot.
 
     Raises:
-        ValueError: neither copying nor transcoding is possible.
+        ValueError: the track can neither be copied nor transcoded.
         FFmpegError: the same.
     """
 
     def __init__(self, track: Track, output: OutputContainer, suffix: str) -> None:
         self.note: str | None = None
-        """What was done otherwise than copying, as a sentence."""
+        """Run note if the track is not copied unchanged."""
         self._track = track
         self._output = output
         self._decoder: Any = None
         self._filter: BitStreamFilterContext | None = None
         self._last: int | None = None
+        """Decoding time of the last packet."""
         self._moved = 0
-        # The decoder's own name may differ: mp3float decodes mp3.
+        # The name of the decoder may differ from that of the codec: mp3float decodes mp3.
         self._codec = track.template.codec_context.codec.canonical_name
-        if self._codec in HOLDS[suffix]:
+        if self._codec in COPIED_CODECS.get(suffix, frozenset()):
             self._stream: Any = output.add_stream_from_template(track.template)
             if self._codec == "aac" and not track.template.codec_context.extradata:
                 # Transport streams repeat AAC's configuration in every packet; files hold it once.
@@ -77,17 +79,18 @@ class AudioTrack:
         self._stream.codec_context.layout = "mono" if channels == 1 else "stereo"
         self._stream.codec_context.bit_rate = 80_000 * channels
         self._decoder = decoder
-        self.note = f"audio track {self._track.index} ({self._codec}) became {codec.removeprefix('lib')}: {suffix} cannot hold it"
+        became = codec.removeprefix("lib")
+        self.note = f"audio track {self._track.index} ({self._codec}) became {became}: {suffix} cannot hold it"
 
     def write(self, packet: Any, offset: float) -> None:
-        """Writes a packet of the source.
+        """Write a packet of the source.
 
         Args:
-            packet: of this track.
-            offset: seconds to take from its time stamps.
+            packet: packet of this track.
+            offset: seconds to subtract from the timestamps.
         """
         stamp = packet.pts if packet.pts is not None else packet.dts
-        if packet.size == 0 or (stamp is not None and stamp * packet.time_base - offset < -LEAD):
+        if packet.size == 0 or (stamp is not None and stamp * packet.time_base - offset < -LEAD_SECONDS):
             return
         if self._decoder is None:
             for part in [packet] if self._filter is None else self._filter.filter(packet):
@@ -120,12 +123,12 @@ class AudioTrack:
         packet.stream = self._stream
         self._output.mux(packet)
 
-    def _count(self, what: str) -> None:
+    def _count(self, problem: str) -> None:
         self._moved += 1
-        self.note = f"audio track {self._track.index} {what} ({self._moved})"
+        self.note = f"audio track {self._track.index} {problem} ({self._moved})"
 
     def flush(self) -> None:
-        """Writes what the transcoder still holds."""
+        """Write the samples that the transcoder still holds."""
         if self._decoder is None:
             return
         for frame in self._decoder.decode(None):

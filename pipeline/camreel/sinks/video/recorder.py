@@ -1,4 +1,4 @@
-"""What is on screen, recorded as it was captured, in parts by time and by size."""
+"""Recordings of live pictures, each at its time of capture, in parts by time and by picture size."""
 
 from __future__ import annotations
 
@@ -7,100 +7,98 @@ import os
 from fractions import Fraction
 from pathlib import Path
 
+# OpenCV (through the overlay) before PyAV: the other way round its windows hang.
+from camreel.overlay.layer import copy_picture  # isort: skip
+
 from camreel.errors import OutputError
-from camreel.overlay.layer import copy
-from camreel.runtime.files import partial_path
-from camreel.sinks.video.clock import Elapsed
-from camreel.sinks.video.encoder import choose, encoder_options
-from camreel.sinks.video.encoding import Coding, color_tags
-from camreel.sinks.video.writer import VideoWriter, explain, touch
+from camreel.runtime.files import partial_path, reserve
+from camreel.sinks.options import VideoOptions
+from camreel.sinks.video.clock import LiveClock
+from camreel.sinks.video.encoder import EncoderSettings, choose_encoder, color_tags, encoder_options
+from camreel.sinks.video.writer import TODO, VideoWriter
 from camreel.structures import DisplayFrame
 
 
 class Recorder:
-    """Records screens: `out.mp4`, then `out-2.mp4`, `out-3.mp4` ... where time, size or colour matrix ask for a new part.
+    """A display sink that records pictures: `out.mp4`, then `out-2.mp4`, `out-3.mp4` and so on.
 
-    A part begins with a key frame at 0 s and gets its name when it is finished. The first part takes the name that is asked for,
-    whatever has it; later ones take names that are free. Unfinished recordings are never written over.
+    A new part begins after `segment` seconds and when the size or color of the pictures changes. Each part begins with
+    a key frame at 0 s and gets its final name when it is finished. The first part takes the requested name, even if a
+    file has it; later parts take free names. Unfinished recordings are never replaced.
 
     Args:
-        path: of the first part; its suffix chooses the container. Missing folders are made.
+        path: file of the first part; its suffix chooses the container. Missing folders are created.
+        options: encoder, quality and speed; None: the defaults.
         segment: seconds after which a new part begins; None: never.
         rate: pictures per second, as a hint for the encoder.
-        codec: "auto" or the name of an encoder.
-        crf: quality, 0 to 51, lower is better.
-        preset: speed of the encoder, by x264's names.
 
     Raises:
         ConfigError: unknown container or preset.
-        OutputError: the file cannot be made.
+        OutputError: the file cannot be created.
+
+    Example:
+        >>> recorder = Recorder(Path("out.mp4"), segment=600.0)
+        >>> recorder.show(shown)
+        >>> recorder.close()
+        >>> recorder.files
+        [PosixPath('out.mp4')]
     """
 
     def __init__(
         self,
         path: Path,
+        options: VideoOptions | None = None,
         *,
         segment: float | None = None,
         rate: Fraction = Fraction(30),
-        codec: str = "auto",
-        crf: int = 23,
-        preset: str = "veryfast",
     ) -> None:
+        options = options or VideoOptions()
         self.notes: list[str] = []
-        """What was done otherwise than asked for, as sentences for the user."""
         self.files: list[Path] = []
-        """What was finished; after `abandon` also what was not, under its partial name."""
+        """Finished parts; after `abandon` also the unfinished one, under its partial name."""
         self._path, self._segment, self._number = Path(path), segment, 0
-        encoder, note = choose(codec, self._path.suffix)
-        self._coding = Coding(encoder, encoder_options(encoder, crf, preset, live=True), rate, timed=True)
+        encoder, note = choose_encoder(options.codec, self._path.suffix)
+        live_options = encoder_options(encoder, options.crf, options.preset, live=True)
+        self._settings = EncoderSettings(encoder, live_options, rate, timed=True)
         self._writer: VideoWriter | None = None
-        self._clock = Elapsed()
-        self._kind: tuple[object, ...] = ()
-        self._first = self._free()
+        self._clock = LiveClock()
+        self._format: tuple[object, ...] = ()
+        self._first = self._free_path()
         if note:
             self.notes.append(note)
         if self._first != self._path:
             self.notes.append(
                 f"recording to {self._first}: {partial_path(self._path)} is there, from a run that did not end"
             )
-        self._reserve()
+        # Only a test whether the file can be written, before there is anything to write.
+        reserve(self._first, TODO).unlink(missing_ok=True)
 
-    def _reserve(self) -> None:
-        """Finds out whether the first part can be written before there is anything to write."""
-        try:
-            touch(self._first)
-            partial_path(self._first).unlink()
-        except OSError as error:
-            raise explain(error, self._first) from error
-
-    def show(self, screen: DisplayFrame) -> None:
-        """Writes the picture at the time when its frame was captured.
+    def show(self, shown: DisplayFrame) -> None:
+        """Write the picture with the time when its frame was captured.
 
         Raises:
             OutputError: it cannot be written.
         """
-        picture = screen.picture
-        kind = (picture.width, picture.height, picture.matrix, picture.full_range)
-        if self._writer is None or kind != self._kind or self._is_full(screen):
-            self._begin(screen)
-            self._kind = kind
-        assert self._writer is not None
-        copy(picture, self._writer.canvas(picture))
-        self._writer.write(screen.frame)
+        picture = shown.picture
+        picture_format = picture.width, picture.height, picture.matrix, picture.full_range
+        if self._writer is None or picture_format != self._format or self._is_full(shown):
+            self._writer = self._begin(shown)
+            self._format = picture_format
+        copy_picture(picture, self._writer.canvas(picture))
+        self._writer.write(shown.frame)
 
-    def _is_full(self, screen: DisplayFrame) -> bool:
-        return self._segment is not None and self._clock.seconds(screen.frame) >= self._segment
+    def _is_full(self, shown: DisplayFrame) -> bool:
+        return self._segment is not None and self._clock.seconds(shown.frame) >= self._segment
 
-    def _begin(self, screen: DisplayFrame) -> None:
-        """Finishes the part under way and opens the next."""
-        path = self._free() if self.files or self._writer else self._first
+    def _begin(self, shown: DisplayFrame) -> VideoWriter:
+        """Finish the current part and open the next one."""
+        path = self._free_path() if self.files or self._writer else self._first
         self.close()
-        picture, self._clock = screen.picture, Elapsed()
-        size = picture.width, picture.height
-        self._writer = VideoWriter(path, size, self._coding, self._clock, color_tags(picture))
+        picture, self._clock = shown.picture, LiveClock()
+        return VideoWriter(path, (picture.width, picture.height), self._settings, self._clock, color_tags(picture))
 
-    def _free(self) -> Path:
-        """The next name that may be taken."""
+    def _free_path(self) -> Path:
+        """Return the next name that may be used."""
         while True:
             self._number += 1
             path = self._path
@@ -110,7 +108,7 @@ class Recorder:
                 return path
 
     def close(self) -> None:
-        """Finishes the part under way. A picture that comes later begins another.
+        """Finish the current part. The next picture begins a new one.
 
         Raises:
             OutputError: it cannot be finished.
@@ -123,7 +121,7 @@ class Recorder:
         self.files.append(writer.path)
 
     def abandon(self) -> None:
-        """After an error: makes what was written so far valid, under the partial name. Never raises; may follow `close`."""
+        """Make what was written so far a valid file under the partial name. Never raises; may follow `close`."""
         if (writer := self._writer) is None:
             return
         self._writer = None

@@ -1,9 +1,8 @@
-"""A video file that is whole under its name, and valid under its partial name before."""
+"""A video file: complete under its final name, and valid under its partial name before."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from collections.abc import Iterator
 from fractions import Fraction
@@ -13,75 +12,82 @@ from typing import Any
 import av
 
 from camreel.errors import OutputError
-from camreel.sinks.video.clock import Stamps
-from camreel.sinks.video.encoding import Coding, Encoding
+from camreel.runtime.files import explain, reserve
+from camreel.sinks.video.clock import OutputClock
+from camreel.sinks.video.encoder import EncoderSettings, PictureEncoder
 from camreel.structures import ColorTags, Frame, Picture
 
-_SPACE, _FOLDER = "free some space, or write to another disk", "choose a folder that you may write to"
-_TODO = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _SPACE),
-    **dict.fromkeys((errno.EACCES, errno.EROFS), _FOLDER),
-}
+TODO = "choose another file, or another video.codec"
+"""Advice where a video cannot be written."""
 
 
 class VideoWriter:
-    """Writes pictures into a file, from the first on in such a way that a killed process loses no more than the last seconds.
+    """A video file to which pictures are written so that a killed process loses no more than the last seconds.
 
     Args:
-        path: of the file; its suffix chooses the container. Missing folders are made.
+        path: the file; its suffix chooses the container. Missing folders are created.
         size: (width, height) of the pictures, even.
-        coding: how they are encoded.
-        clock: gives their time stamps.
-        color: the source's colour description.
-        pixel_aspect: width of a pixel over its height.
+        settings: encoder settings.
+        clock: source of the timestamps.
+        color: color description of the source.
+        pixel_aspect: width of a pixel divided by its height.
 
     Raises:
-        OutputError: the file cannot be made.
+        OutputError: the file cannot be created.
+
+    Example:
+        >>> writer = VideoWriter(Path("out.mp4"), (640, 360), settings, SourceClock(info), info.color)
+        >>> for frame in frames:
+        ...     draw(writer.canvas(frame.picture))
+        ...     writer.write(frame)
+        >>> writer.flush()
+        >>> writer.close()
     """
 
     def __init__(
         self,
         path: Path,
         size: tuple[int, int],
-        coding: Coding,
-        clock: Stamps,
+        settings: EncoderSettings,
+        clock: OutputClock,
         color: ColorTags,
         pixel_aspect: Fraction = Fraction(1),
     ) -> None:
-        self.path, self.partial = path, partial_name(path)
+        self.path = path
         self._broken = self._done = False
-        with self.faults():
-            touch(path)
-            self.container: Any = av.open(str(self.partial), "w", options=_muxing(path.suffix.lower()))
-            self._stream: Any = self.container.add_stream(coding.encoder, rate=coding.rate)
-            self._encoding = Encoding(self._stream.codec_context, size, coding, clock, color, pixel_aspect)
+        # PyAV would notice a file that cannot be created only with the first packet.
+        self.partial = reserve(path, TODO)
+        with self.explained():
+            self.container: Any = av.open(str(self.partial), "w", options=_muxer_options(path.suffix.lower()))
+            self._stream: Any = self.container.add_stream(settings.encoder, rate=settings.rate)
+            self._encoder = PictureEncoder(self._stream.codec_context, size, settings, clock, color, pixel_aspect)
 
     @property
     def healthy(self) -> bool:
-        """Whether more may be written: after a failed header that crashes the process (FFmpeg 8.1), and later it is of no use."""
-        return self._encoding.started and not self._broken and not self._done
+        """Whether more may be written. After a failed header writing crashes the process (FFmpeg 8.1)."""
+        return self._encoder.started and not self._broken and not self._done
 
     def canvas(self, like: Picture) -> Picture:
-        """Planes of the next picture, to be filled, in the matrix and range of `like`."""
-        return self._encoding.canvas(like)
+        """Return the planes of the next picture, to be overwritten with pixels of the matrix and range of `like`."""
+        return self._encoder.canvas(like)
 
     def write(self, frame: Frame) -> None:
-        """Writes the canvas at the time of `frame`.
+        """Write the canvas with the time of `frame`.
 
         Raises:
             OutputError: it cannot be written.
         """
-        with self.faults():
-            self._mux(self._encoding.encode(frame))
+        with self.explained():
+            self._mux(self._encoder.encode(frame))
 
     def flush(self) -> None:
-        """Writes what the encoder still holds: the last before `close`.
+        """Write the packets that the encoder still holds: the last call before `close`.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: they cannot be written.
         """
-        with self.faults():
-            self._mux(self._encoding.flush())
+        with self.explained():
+            self._mux(self._encoder.flush())
 
     def _mux(self, packets: list[Any]) -> None:
         for packet in packets:
@@ -89,7 +95,7 @@ class VideoWriter:
             self.container.mux(packet)
 
     def close(self) -> None:
-        """Finishes the file and gives it its final name.
+        """Finish the file and give it its final name.
 
         Raises:
             OutputError: it cannot be finished.
@@ -97,60 +103,35 @@ class VideoWriter:
         if self._done:
             return
         self._done = True
-        with self.faults():
+        with self.explained():
             self.container.close()
             os.replace(self.partial, self.path)
 
     def abandon(self) -> None:
-        """Makes what was written so far a valid file, under the partial name. Never raises; may follow `close`."""
+        """Make what was written so far a valid file under the partial name. Never raises; may follow `close`."""
         with contextlib.suppress(av.FFmpegError, OSError, ValueError):
             if not self._done:
                 self._done = True
                 self.container.close()
 
     @contextlib.contextmanager
-    def faults(self) -> Iterator[None]:
-        """Turns what the file system and the encoder say into an error for people."""
+    def explained(self) -> Iterator[None]:
+        """Convert errors of the file system and of the encoder to `OutputError`."""
         try:
             yield
         except (av.FFmpegError, OSError) as error:
-            raise self.error(error) from error
+            raise self.failed(error) from error
 
-    def error(self, error: Exception) -> OutputError:
-        """The error for people, after which nothing more can be written."""
+    def failed(self, error: Exception) -> OutputError:
+        """Return the `OutputError` for an exception, after which nothing more can be written."""
         self._broken = True
-        return explain(error, self.path)
+        return explain(error, self.path, TODO)
 
 
-def partial_name(path: Path) -> Path:
-    """The name that a video has until it is finished: `clip.partial.mp4`."""
-    return path.with_suffix(f".partial{path.suffix}")
-
-
-def touch(path: Path) -> None:
-    """Makes the empty partial file of a video, and missing folders: PyAV would find out only with the first packet.
-
-    Raises:
-        OutputError: a folder has its name.
-        OSError: it cannot be made.
-    """
-    if path.is_dir():
-        raise OutputError(f"cannot write {path}", "a folder has this name", "choose another name")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial_name(path).open("wb").close()
-
-
-def explain(error: Exception, path: Path) -> OutputError:
-    """An error of the file system or the encoder, for people."""
-    number = error.errno if isinstance(error, OSError) else None
-    todo = _TODO.get(number or 0, "choose another file, or another video.codec")
-    why = os.strerror(number) if number and 0 < number < 200 else str(error)
-    return OutputError(f"cannot write {path}", why, todo)
-
-
-def _muxing(suffix: str) -> dict[str, str]:
-    """Options by which a file that was not closed can be played up to its last key frame."""
+def _muxer_options(suffix: str) -> dict[str, str]:
+    """Return options with which a file that was not closed can be played up to its last key frame."""
     if suffix in (".mkv", ".webm"):
         return {"flush_packets": "1", "cluster_time_limit": "2000"}
-    # While it is written a fragmented file, once closed a plain one; delayed, so that edit lists keep sound and picture in time.
+    # Fragmented while it is written, plain once it is closed; delayed, so that edit lists keep sound and picture in
+    # time.
     return {"flush_packets": "1", "movflags": "hybrid_fragmented+frag_keyframe+delay_moov"}

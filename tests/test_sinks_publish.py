@@ -1,4 +1,4 @@
-"""The live stream, received by real receivers on this machine."""
+"""The publisher: live streams, received by real receivers on this machine."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ import av  # isort: skip
 import numpy as np
 import pytest
 from camreel.errors import ConfigError
-from camreel.sinks import publish as module
-from camreel.sinks.publish import Push
-from camreel.sinks.publish.address import parse
-from camreel.sinks.publish.publisher import Courier
+from camreel.sinks.options import VideoOptions
+from camreel.sinks.publish import publisher as module
+from camreel.sinks.publish.publisher import FORMAT_OPTIONS, Publisher, parse_address
+from camreel.sinks.publish.relay_client import RelayClient
 from camreel.sinks.video import encoder
 from camreel.structures import DisplayFrame, Frame, Picture
 
@@ -40,9 +40,9 @@ SOON = 20.0
 
 @pytest.fixture(autouse=True)
 def no_hardware(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same encoder on every machine, and short waits."""
+    """Use the same encoder on every machine, and short waiting times."""
     monkeypatch.setattr(encoder, "HARDWARE", ())
-    monkeypatch.setattr(module, "WAITS", (0.02, 0.05))
+    monkeypatch.setattr(module, "RETRY_SECONDS", (0.02, 0.05))
 
 
 def luma(n: int) -> int:
@@ -65,29 +65,34 @@ class Clock:
 
 
 class Feed:
-    """Writes screen after screen until something is so."""
+    """A loop that shows pictures until a condition holds."""
 
-    def __init__(self, push: Push) -> None:
-        self.push, self.count, self.longest = push, 0, 0.0
+    def __init__(self, publisher: Publisher) -> None:
+        self.publisher, self.count, self.longest = publisher, 0, 0.0
 
     def until(self, condition: Callable[[], bool], **kw: Any) -> None:
         end = time.monotonic() + SOON
         while not condition():
-            assert time.monotonic() < end, (self.push.state, self.push.reason, self.push.sent, self.push.missed)
+            assert time.monotonic() < end, (
+                self.publisher.state,
+                self.publisher.reason,
+                self.publisher.sent,
+                self.publisher.missed,
+            )
             began = time.monotonic()
-            self.push.write(screen(self.count, **kw))
+            self.publisher.show(screen(self.count, **kw))
             self.longest = max(self.longest, time.monotonic() - began)
             self.count += 1
             time.sleep(0.004)
 
 
 @contextlib.contextmanager
-def pushing(url: str, **kw: Any) -> Iterator[Feed]:
-    push = Push(url, **{"preset": "ultrafast", **kw})
+def publishing(url: str, *, crf: int = 23, **kw: Any) -> Iterator[Feed]:
+    publisher = Publisher(url, VideoOptions(preset="ultrafast", crf=crf), **kw)
     try:
-        yield Feed(push)
+        yield Feed(publisher)
     finally:
-        push.close()
+        publisher.close()
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
@@ -97,7 +102,7 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 
 
 class Server:
-    """Accepts one connection after the other, and keeps what comes, or reads nothing."""
+    """A server that accepts one connection after the other, and keeps the received bytes or reads nothing."""
 
     def __init__(self, port: int = 0, *, reads: bool = True) -> None:
         self._socket = socket.socket()
@@ -131,7 +136,7 @@ class Server:
         self.ended[-1] = True
 
     def cut(self) -> None:
-        """Resets the last connection."""
+        """Reset the last connection."""
         connection = self.connections[-1]
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         with contextlib.suppress(OSError):
@@ -159,7 +164,7 @@ def serving(port: int = 0, **kw: Any) -> Iterator[Server]:
 
 
 class Receiver(threading.Thread):
-    """A player that listens, and stops after so many pictures."""
+    """A player that listens, and stops after `count` pictures."""
 
     def __init__(self, url: str, count: int, options: dict[str, str], **kw: Any) -> None:
         super().__init__(daemon=True)
@@ -188,7 +193,7 @@ def decoded(data: bytes) -> list[av.VideoFrame]:
 
 
 def joined_late(data: bytes) -> list[av.VideoFrame]:
-    """What a viewer sees who comes in the middle: whole pictures from a key frame on."""
+    """Return the frames that a viewer decodes who joins in the middle: complete pictures from a key frame on."""
     frames: list[av.VideoFrame] = []
     with av.open(io.BytesIO(data[len(data) // 376 * 188 :]), format="mpegts") as container:
         for packet in container.demux(video=0):
@@ -203,13 +208,19 @@ def levels(frames: list[av.VideoFrame]) -> list[float]:
 
 
 def number_of(level: float, before: int) -> int:
-    """The number of the screen of this luma that comes next after another."""
+    """Return the number of the next picture of this luma after another one."""
     return next(n for n in range(before + 1, before + 60) if abs(luma(n) - level) < 2)
 
 
 RECEIVERS: dict[str, Callable[[int, int], tuple[str, Receiver]]] = {
-    "tcp": lambda port, n: (f"tcp://127.0.0.1:{port}", Receiver(f"tcp://127.0.0.1:{port}?listen=1", n, {}, timeout=SOON)),
-    "udp": lambda port, n: (f"udp://127.0.0.1:{port}", Receiver(f"udp://127.0.0.1:{port}", n, {}, format="mpegts", timeout=SOON)),
+    "tcp": lambda port, n: (
+        f"tcp://127.0.0.1:{port}",
+        Receiver(f"tcp://127.0.0.1:{port}?listen=1", n, {}, timeout=SOON),
+    ),
+    "udp": lambda port, n: (
+        f"udp://127.0.0.1:{port}",
+        Receiver(f"udp://127.0.0.1:{port}", n, {}, format="mpegts", timeout=SOON),
+    ),
     "rtmp": lambda port, n: (
         f"rtmp://127.0.0.1:{port}/live/key",
         Receiver(f"rtmp://127.0.0.1:{port}/live/key", n, {"listen": "1"}, timeout=SOON),
@@ -222,13 +233,13 @@ RECEIVERS: dict[str, Callable[[int, int], tuple[str, Receiver]]] = {
 
 
 @pytest.mark.parametrize("kind", list(RECEIVERS))
-def test_a_receiver_sees_every_screen_that_was_sent_at_its_time(kind: str) -> None:
+def test_a_receiver_gets_every_sent_picture_at_its_time(kind: str) -> None:
     port = free_port(socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
     url, receiver = RECEIVERS[kind](port, 60)
-    with pushing(url) as feed:
+    with publishing(url) as feed:
         feed.until(lambda: len(receiver.frames) >= 60 or not receiver.is_alive())
-        assert feed.push.sent >= 60
-        assert "key" not in feed.push.name
+        assert feed.publisher.sent >= 60
+        assert "key" not in feed.publisher.name
     receiver.join(SOON)
     assert receiver.error is None
     assert receiver.frames[0][1]
@@ -247,36 +258,36 @@ def test_a_receiver_sees_every_screen_that_was_sent_at_its_time(kind: str) -> No
     assert all(b - a <= 26 for a, b in pairwise(keys[1:]))
 
 
-def test_a_receiver_that_comes_later_is_found() -> None:
+def test_a_receiver_that_starts_later_is_connected() -> None:
     port, clock = free_port(), Clock()
-    with pushing(f"tcp://127.0.0.1:{port}", clock=clock) as feed:
-        feed.until(lambda: feed.push.state == "waiting" and bool(feed.push.reason))
-        assert feed.push.reason == "Connection refused"
-        assert feed.push.fallbacks == [f"nothing was pushed to tcp://127.0.0.1:{port} (Connection refused)"]
-        assert (feed.push.sent, feed.push.missed) == (0, feed.count)
+    with publishing(f"tcp://127.0.0.1:{port}", clock=clock) as feed:
+        feed.until(lambda: feed.publisher.state == "waiting" and bool(feed.publisher.reason))
+        assert feed.publisher.reason == "Connection refused"
+        assert feed.publisher.notes == [f"nothing was pushed to tcp://127.0.0.1:{port} (Connection refused)"]
+        assert (feed.publisher.sent, feed.publisher.missed) == (0, feed.count)
         with serving(port) as server:
             clock.now += 1
-            feed.until(lambda: feed.push.sent >= 10)
-            feed.push.close()
+            feed.until(lambda: feed.publisher.sent >= 10)
+            feed.publisher.close()
             feed.until(lambda: server.ended == [True]) if not server.ended[0] else None
             frames = decoded(bytes(server.received[0]))
     assert frames[0].key_frame
     assert len(frames) >= 10
 
 
-def test_a_receiver_that_is_cut_off_is_connected_again_and_gets_a_whole_stream() -> None:
-    with serving() as server, pushing(f"tcp://127.0.0.1:{server.port}") as feed:
-        feed.until(lambda: feed.push.sent >= 20)
+def test_after_a_cut_the_receiver_is_connected_again_and_gets_a_complete_stream() -> None:
+    with serving() as server, publishing(f"tcp://127.0.0.1:{server.port}") as feed:
+        feed.until(lambda: feed.publisher.sent >= 20)
         server.cut()
-        feed.until(lambda: feed.push.lost == 1)
-        first = feed.push.sent
-        feed.until(lambda: feed.push.sent >= first + 80)
-        assert feed.push.state == "sending"
-        (note,) = feed.push.fallbacks
+        feed.until(lambda: feed.publisher.lost == 1)
+        first = feed.publisher.sent
+        feed.until(lambda: feed.publisher.sent >= first + 80)
+        assert feed.publisher.state == "sending"
+        (note,) = feed.publisher.notes
         assert note.startswith(f"pushing to tcp://127.0.0.1:{server.port} broke off once (")
-        assert note.endswith(f"and {feed.push.missed} pictures were not sent")
-        assert feed.push.sent + feed.push.missed == feed.count
-        feed.push.close()
+        assert note.endswith(f"and {feed.publisher.missed} pictures were not sent")
+        assert feed.publisher.sent + feed.publisher.missed == feed.count
+        feed.publisher.close()
         assert feed.longest < 1.0
         data = finished(server, 1)
     frames = decoded(data)
@@ -288,7 +299,7 @@ def test_a_receiver_that_is_cut_off_is_connected_again_and_gets_a_whole_stream()
 
 
 def finished(server: Server, index: int) -> bytes:
-    """What a connection brought, once it has ended."""
+    """Return the bytes of a connection, once it has ended."""
     end = time.monotonic() + SOON
     while len(server.ended) <= index or not server.ended[index]:
         assert time.monotonic() < end
@@ -297,23 +308,23 @@ def finished(server: Server, index: int) -> bytes:
 
 
 def test_twenty_cuts_are_twenty_connections_and_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Courier] = []
+    made: list[RelayClient] = []
 
-    def make(*args: Any) -> Courier:
-        made.append(Courier(*args))
+    def make(*args: Any) -> RelayClient:
+        made.append(RelayClient(*args))
         return made[-1]
 
-    monkeypatch.setattr(module, "Courier", make)
-    with serving() as server, pushing(f"tcp://127.0.0.1:{server.port}") as feed:
-        feed.until(lambda: feed.push.sent >= 2)
+    monkeypatch.setattr(module, "RelayClient", make)
+    with serving() as server, publishing(f"tcp://127.0.0.1:{server.port}") as feed:
+        feed.until(lambda: feed.publisher.sent >= 2)
         files = open_files()
         for n in range(20):
             server.cut()
-            feed.until(lambda n=n: feed.push.lost == n + 1)
-            feed.until(lambda n=n: len(server.connections) == n + 2 and feed.push.state == "sending")
+            feed.until(lambda n=n: feed.publisher.lost == n + 1)
+            feed.until(lambda n=n: len(server.connections) == n + 2 and feed.publisher.state == "sending")
         assert open_files() - len(server.connections) <= files
     assert len(made) == 21
-    assert all(courier._process.returncode is not None for courier in made)
+    assert all(relay._process.returncode is not None for relay in made)
 
 
 def open_files() -> int:
@@ -321,105 +332,108 @@ def open_files() -> int:
 
 
 class Gone:
-    """A connection that never comes about."""
+    """A connection that always fails."""
 
     made: list[float]
 
     def __init__(self, *_: object) -> None:
         self.made.append(self.clock())
-        self.state, self.reason, self.connected, self.sent, self.takes = "gone", "Connection refused", False, 0, False
+        self.state, self.reason, self.connected, self.sent, self.ready = "gone", "Connection refused", False, 0, False
 
     def pump(self) -> None: ...
     def kill(self) -> None: ...
     def close(self) -> None: ...
 
 
-def test_tries_are_spaced_further_and_further(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_between_attempts_grows(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
-    monkeypatch.setattr(module, "WAITS", (0.5, 1.0, 2.0, 4.0))
-    monkeypatch.setattr(module, "Courier", type("Here", (Gone,), {"made": (made := []), "clock": clock}))
-    push = Push("tcp://127.0.0.1:9", clock=clock)
+    monkeypatch.setattr(module, "RETRY_SECONDS", (0.5, 1.0, 2.0, 4.0))
+    monkeypatch.setattr(module, "RelayClient", type("Here", (Gone,), {"made": (made := []), "clock": clock}))
+    publisher = Publisher("tcp://127.0.0.1:9", clock=clock)
     for n in range(200):
-        push.write(screen(n))
+        publisher.show(screen(n))
         clock.now += 0.1
     gaps = [b - a for a, b in pairwise(made)]
     assert gaps == pytest.approx([0.5, 1.0, 2.0, 4.0, 4.0, 4.0], abs=0.101)
-    assert (push.sent, push.missed, push.lost) == (0, 200, 0)
+    assert (publisher.sent, publisher.missed, publisher.lost) == (0, 200, 0)
 
 
 @pytest.mark.parametrize("scheme", ["rtmp", "rtsp"])
-def test_a_server_that_never_answers_holds_nothing_up(scheme: str) -> None:
+def test_a_server_that_never_answers_does_not_block(scheme: str) -> None:
     clock = Clock()
-    with serving() as server, pushing(f"{scheme}://user:pass-1@127.0.0.1:{server.port}/live/key-1", clock=clock) as feed:
+    with (
+        serving() as server,
+        publishing(f"{scheme}://user:pass-1@127.0.0.1:{server.port}/live/key-1", clock=clock) as feed,
+    ):
         feed.until(lambda: bool(server.received and server.received[0]))
-        feed.until(lambda: feed.push.missed > 20)
-        assert feed.push.state == "connecting"
-        process = feed.push._courier._process
+        feed.until(lambda: feed.publisher.missed > 20)
+        assert feed.publisher.state == "connecting"
+        process = feed.publisher._relay._process
         clock.now += 11
-        feed.until(lambda: feed.push.state == "waiting")
+        feed.until(lambda: feed.publisher.state == "waiting")
         assert process.returncode == -signal.SIGKILL
-        assert feed.push.reason == "it does not answer"
+        assert feed.publisher.reason == "it does not answer"
         assert feed.longest < 1.0
-        assert "pass-1" not in repr(feed.push.fallbacks)
-        assert "key-1" not in feed.push.name or scheme == "rtsp"
+        assert "pass-1" not in repr(feed.publisher.notes)
+        assert "key-1" not in feed.publisher.name or scheme == "rtsp"
 
 
-def test_a_receiver_that_takes_nothing_holds_nothing_up_and_is_given_up() -> None:
+def test_a_receiver_that_reads_nothing_does_not_block_and_is_given_up() -> None:
     clock, rng = Clock(), np.random.default_rng(1)
     noise = rng.integers(0, 255, (480, 640), np.uint8)
-    with serving(reads=False) as server, pushing(f"tcp://127.0.0.1:{server.port}", clock=clock, crf=1) as feed:
+    with serving(reads=False) as server, publishing(f"tcp://127.0.0.1:{server.port}", clock=clock, crf=1) as feed:
         large: dict[str, Any] = {"width": 640, "height": 480}
-        feed.until(lambda: feed.push.state == "sending", y=noise, **large)
+        feed.until(lambda: feed.publisher.state == "sending", y=noise, **large)
 
         def given_up() -> bool:
             clock.now += 0.2
-            return feed.push.lost == 1
+            return feed.publisher.lost == 1
 
         feed.until(given_up, y=noise, **large)
-        assert feed.push.reason == "it took nothing for 10 s"
+        assert feed.publisher.reason == "it took nothing for 10 s"
         assert feed.longest < 1.0
 
 
 def test_another_size_is_another_connection() -> None:
-    with serving() as server, pushing(f"tcp://127.0.0.1:{server.port}") as feed:
-        feed.until(lambda: feed.push.sent >= 5)
-        feed.until(lambda: len(server.connections) == 2 and feed.push.sent >= 12, width=320, height=180)
-        feed.push.close()
+    with serving() as server, publishing(f"tcp://127.0.0.1:{server.port}") as feed:
+        feed.until(lambda: feed.publisher.sent >= 5)
+        feed.until(lambda: len(server.connections) == 2 and feed.publisher.sent >= 12, width=320, height=180)
+        feed.publisher.close()
         sizes = [{(f.width, f.height) for f in decoded(finished(server, n))} for n in (0, 1)]
-        assert (feed.push.lost, feed.push.fallbacks) == (0, [])
+        assert (feed.publisher.lost, feed.publisher.notes) == (0, [])
     assert sizes == [{(160, 120)}, {(320, 180)}]
 
 
-def test_an_encoder_that_fails_is_a_reason_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving() as server, pushing(f"tcp://127.0.0.1:{server.port}") as feed:
-        feed.until(lambda: feed.push.sent >= 1)
-        monkeypatch.setattr("camreel.sinks.video.encoding.Encoding.encode", lambda *_: av.open("/no/such/file"))
-        feed.until(lambda: feed.push.lost >= 1)
-        assert feed.push.reason == "No such file or directory"
+def test_a_failing_encoder_is_a_reason_and_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving() as server, publishing(f"tcp://127.0.0.1:{server.port}") as feed:
+        feed.until(lambda: feed.publisher.sent >= 1)
+        monkeypatch.setattr("camreel.sinks.video.encoder.PictureEncoder.encode", lambda *_: av.open("/no/such/file"))
+        feed.until(lambda: feed.publisher.lost >= 1)
+        assert feed.publisher.reason == "No such file or directory"
 
 
-def test_the_process_that_sends_shows_no_secret() -> None:
-    with serving() as server, pushing(f"tcp://user:pass-1@127.0.0.1:{server.port}") as feed:
-        feed.until(lambda: feed.push.state == "sending")
-        arguments = Path(f"/proc/{feed.push._courier._process.pid}/cmdline")
+def test_the_relay_process_shows_no_credentials() -> None:
+    with serving() as server, publishing(f"tcp://user:pass-1@127.0.0.1:{server.port}") as feed:
+        feed.until(lambda: feed.publisher.state == "sending")
+        arguments = Path(f"/proc/{feed.publisher._relay._process.pid}/cmdline")
         if arguments.exists():
             assert b"pass-1" not in arguments.read_bytes()
-        assert feed.push.name == f"tcp://127.0.0.1:{server.port}"
+        assert feed.publisher.name == f"tcp://127.0.0.1:{server.port}"
 
 
 ORPHAN = """
     import sys
     sys.path[:0] = sys.argv[2:]
-    from tests.test_sinks_push import Feed, Push
-    feed = Feed(Push(sys.argv[1]))
-    feed.until(lambda: feed.push.sent >= 5)
+    from tests.test_sinks_publish import Feed, Publisher
+    feed = Feed(Publisher(sys.argv[1]))
+    feed.until(lambda: feed.publisher.sent >= 5)
     sys.stdout.write("sending\\n")
     sys.stdout.flush()
     sys.stdin.read()
 """
 
 
-def test_a_killed_run_leaves_no_sender_behind() -> None:
+def test_a_killed_run_leaves_no_relay_process_behind() -> None:
     with serving() as server:
         command = [sys.executable, "-c", textwrap.dedent(ORPHAN), f"tcp://127.0.0.1:{server.port}", ROOT]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as child:
@@ -439,9 +453,9 @@ def test_a_killed_run_leaves_no_sender_behind() -> None:
         ("RTSP://Host/x", "rtsp://host/x"),
     ],
 )
-def test_addresses_are_named_without_what_must_not_be_seen(url: str, name: str) -> None:
-    address = parse(url)
-    assert address.name == Push(url).name == name
+def test_the_name_of_an_address_has_no_credentials(url: str, name: str) -> None:
+    address = parse_address(url)
+    assert address.name == Publisher(url).name == name
     assert "p%40ss" not in repr(address)
 
 
@@ -458,22 +472,22 @@ def test_addresses_are_named_without_what_must_not_be_seen(url: str, name: str) 
         ("tcp://host:99999", "cannot be read"),
     ],
 )
-def test_addresses_that_nothing_can_be_pushed_to_are_refused(url: str, why: str) -> None:
+def test_addresses_that_cannot_be_published_to_are_refused(url: str, why: str) -> None:
     with pytest.raises(ConfigError, match=why) as caught:
-        Push(url)
+        Publisher(url)
     assert "pass-1" not in str(caught.value)
     assert "rtmp://" in caught.value.todo
 
 
 def test_a_preset_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ConfigError, match="did you mean 'veryfast'"):
-        Push("udp://127.0.0.1:9", preset="veryfats")
+        Publisher("udp://127.0.0.1:9", VideoOptions(preset="veryfats"))
 
 
-def test_a_sender_that_is_not_needed_any_more_is_ended_at_once() -> None:
+def test_closing_before_the_connection_ends_the_relay_process_at_once() -> None:
     with serving(reads=False) as server:
-        courier = Courier(parse(f"rtmp://127.0.0.1:{server.port}/live"))
+        relay = RelayClient(f"rtmp://127.0.0.1:{server.port}/live", "flv", FORMAT_OPTIONS["flv"])
         began = time.monotonic()
-        courier.close()
-        assert courier._process.returncode is not None
+        relay.close()
+        assert relay._process.returncode is not None
         assert time.monotonic() - began < 1.0
