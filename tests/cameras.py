@@ -4,12 +4,12 @@
         read(camera.url)
         camera.stall()            # keeps its connections and sends nothing, until camera.go()
         camera.cut()              # ends every connection; the next one is served
-        camera.refuse()           # nobody listens any more, until camera.listen()
+        camera.refuse()           # accepts no connection, until camera.listen()
         camera.size = (640, 480)  # from the next frame on
         camera.connections        # how many were accepted so far
 
-What is sent is encoded once for each size, then looped. Every picture carries its number in its top rows: `number_of(picture)`
-reads it, and `camera.sent[number]` is the monotonic time when that picture was last sent.
+The pictures of each size are encoded once, then looped. Every picture carries its number in its top rows:
+`number_of(picture)` reads it, and `camera.sent[number]` is the monotonic time when that picture was last sent.
 """
 
 from __future__ import annotations
@@ -23,26 +23,27 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from itertools import pairwise
 from types import TracebackType
 from typing import ClassVar, Self
 
 import cv2  # noqa: F401  # isort: skip  (before av)
 import av
 import numpy as np
-from camreel.structures import Picture
+from camreel.structures import Frame, Picture
 
 Size = tuple[int, int]
 LOOP = 64
-"""Pictures until everything comes again."""
+"""Number of different pictures, which repeat in a loop."""
 BITS = 6
 USER, PASSWORD = "admin", "hunter2"
 KEYFRAMES = 8
-"""Pictures from one that can be decoded alone to the next."""
+"""Distance between keyframes, in pictures."""
 
 
 # --- Pictures
@@ -57,7 +58,7 @@ class Reel:
 
 
 def drawn(number: int, size: Size) -> av.VideoFrame:
-    """A bar that moves over a gradient, with the picture's number as black and white blocks along the top."""
+    """Draw a moving bar over a gradient, with the picture's number as black and white blocks along the top."""
     width, height = size
     rgb = np.zeros((height, width, 3), np.uint8)
     rgb[..., 0] = np.linspace(40, 200, width, dtype=np.uint8)
@@ -72,14 +73,20 @@ def drawn(number: int, size: Size) -> av.VideoFrame:
 
 
 def number_of(picture: Picture) -> int:
-    """The number in a picture that a camera of this file has sent."""
+    """Return the number in a picture that a camera of this file has sent."""
     row = picture.y[picture.height // 12]
     return sum(1 << bit for bit in range(BITS) if row[(2 * bit + 1) * picture.width // (2 * BITS)] > 128)
 
 
+def consecutive(frames: Iterable[Frame]) -> bool:
+    """Return whether no picture is missing between the first and the last frame."""
+    numbers = [number_of(frame.picture) for frame in frames]
+    return all(b == (a + 1) % LOOP for a, b in pairwise(numbers))
+
+
 @cache
 def h264(size: Size, bframes: int = 0) -> Reel:
-    """Access units in Annex B, each keyframe with its parameter sets."""
+    """Return H.264 access units in Annex B format, each keyframe with its parameter sets."""
     options = {"preset": "ultrafast", "g": str(KEYFRAMES), "x264-params": "repeat-headers=1:threads=1:scenecut=0"}
     options |= {"bf": str(bframes)} if bframes else {"tune": "zerolatency"}
     return _encode("libx264", "yuv420p", size, options)
@@ -105,24 +112,24 @@ def _encode(codec: str, pixels: str, size: Size, options: dict[str, str]) -> Ree
 
 
 class Camera:
-    """Listens on a port of its own, serves each connection in a thread of its own."""
+    """A server on a port of its own that serves each connection in a thread of its own."""
 
     scheme = "tcp"
     tail = ""
 
     def __init__(self, size: Size = (320, 240), rate: float = 20.0, *, user: str = "", password: str = "") -> None:
         self.size = size
-        """Of the pictures from now on."""
+        """Width and height of the pictures from now on."""
         self.rate = rate
         """Pictures per second."""
         self.user, self.password = user, password
-        """What a visitor must say; empty: everybody is let in."""
+        """Credentials that clients must send; empty: none."""
         self.status = 200
-        """What visitors are answered."""
+        """Status that clients are answered with."""
         self.connections = 0
-        """Accepted so far."""
+        """Number of connections accepted so far."""
         self.sent: dict[int, float] = {}
-        """By the number of a picture when it was last sent (`time.monotonic`)."""
+        """Number of a picture -> `time.monotonic()` when it was last sent."""
         self.port = 0
         self._sockets: set[socket.socket] = set()
         self._flowing = threading.Event()
@@ -138,23 +145,23 @@ class Camera:
     # Faults
 
     def stall(self) -> None:
-        """Sends nothing until `go`, without ending any connection."""
+        """Send nothing until `go`, without ending any connection."""
         self.hang()
 
     def hang(self) -> None:
-        """Answers nobody and sends nothing until `go`."""
+        """Answer no client and send nothing until `go`."""
         self._flowing.clear()
 
     def go(self) -> None:
         self._flowing.set()
 
     def cut(self) -> None:
-        """Ends every connection that is there now."""
+        """End every open connection."""
         for each in list(self._sockets):
             _shut(each)
 
     def refuse(self) -> None:
-        """Ends everything and lets nobody in until `listen`."""
+        """End every connection and accept none until `listen`."""
         listener, self._listener = self._listener, None
         if listener is not None:
             _shut(listener)
@@ -177,7 +184,9 @@ class Camera:
         self.listen()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     # Serving
@@ -211,14 +220,14 @@ class Camera:
                 _shut(connection)
 
     def talk(self, connection: socket.socket) -> None:
-        """Serves one connection to its end."""
+        """Serve one connection to its end."""
         raise NotImplementedError
 
     def await_go(self, connection: socket.socket) -> None:
-        """Waits while this hangs.
+        """Wait while the camera hangs.
 
         Raises:
-            OSError: the other side is gone.
+            OSError: the client is gone.
         """
         while not self._flowing.wait(0.02):
             gone = select.select([connection], [], [], 0)[0] and not connection.recv(1, socket.MSG_PEEK)
@@ -226,9 +235,9 @@ class Camera:
                 raise OSError("closed")
 
     def schedule(self, connection: socket.socket) -> Iterator[int]:
-        """Running numbers of the pictures, each when it is due by an absolute schedule; ends with the connection.
+        """Yield running numbers of the pictures, each when it is due by an absolute schedule; end with the connection.
 
-        Also comes back (with -1) whenever there is something to read from the connection.
+        Yields -1 whenever there is data to read from the connection.
         """
         begin, number = time.monotonic(), 0
         while connection in self._sockets and connection.fileno() >= 0:
@@ -247,7 +256,7 @@ class Camera:
                 number += 1
 
     def units(self, connection: socket.socket) -> Iterator[tuple[int, bytes]]:
-        """Running numbers and H.264 pictures when they are due. A new size begins with the next keyframe."""
+        """Yield running numbers and H.264 pictures when they are due. A new size begins with the next keyframe."""
         shown = self.size
         for number in self.schedule(connection):
             if number % KEYFRAMES == 0:
@@ -264,7 +273,7 @@ def _shut(each: socket.socket) -> None:
 
 
 def _read_head(connection: socket.socket) -> str:
-    """A request up to its empty line; RTCP between requests is left out."""
+    """Read a request up to its empty line, and skip RTCP packets between requests."""
     data = b""
     while b"\r\n\r\n" not in data:
         more = connection.recv(1)
@@ -367,10 +376,8 @@ class RtspServer(Camera):
             status, fields = self._set_up(_field(head, "Transport"))
         if method != "OPTIONS":
             fields += "Session: 12345678;timeout=60\r\n"
-        answer = (
-            f"RTSP/1.0 {status} {self.PHRASES[status]}\r\nCSeq: {_field(head, 'CSeq')}\r\n{fields}Content-Length: {len(body)}\r\n"
-        )
-        connection.sendall(f"{answer}\r\n{body}".encode())
+        fields = f"CSeq: {_field(head, 'CSeq')}\r\n{fields}Content-Length: {len(body)}\r\n"
+        connection.sendall(f"RTSP/1.0 {status} {self.PHRASES[status]}\r\n{fields}\r\n{body}".encode())
         return method
 
     def _set_up(self, transport: str) -> tuple[int, str]:
@@ -412,7 +419,7 @@ def _nal_units(data: bytes) -> list[bytes]:
 
 
 def _rtp_payloads(data: bytes, most: int = 1400) -> Iterator[tuple[bytes, bool]]:
-    """RFC 6184: small units alone, large ones in fragments; and whether it is the picture's last."""
+    """Yield RTP payloads by RFC 6184 (large units in fragments), and whether each is the picture's last."""
     units = _nal_units(data)
     for unit in units:
         final = unit is units[-1]
@@ -422,19 +429,22 @@ def _rtp_payloads(data: bytes, most: int = 1400) -> Iterator[tuple[bytes, bool]]
         body = unit[1:]
         for at in range(0, len(body), most):
             begins, ends = at == 0, at + most >= len(body)
-            yield bytes((unit[0] & 0xE0 | 28, begins << 7 | ends << 6 | unit[0] & 31)) + body[at : at + most], final and ends
+            yield (
+                bytes((unit[0] & 0xE0 | 28, begins << 7 | ends << 6 | unit[0] & 31)) + body[at : at + most],
+                final and ends,
+            )
 
 
 # --- RTMP
 
 
 class RtmpServer(Camera):
-    """H.264 in FLV messages, to whoever asks to play."""
+    """H.264 in FLV messages, to every client that asks to play."""
 
     scheme, tail = "rtmp", "/live/stream"
     COMMAND, VIDEO = 20, 9
     CHUNK = 1 << 20
-    """Bytes in one piece, so that no message is split."""
+    """Chunk size in bytes, so large that no message is split."""
 
     def talk(self, connection: socket.socket) -> None:
         hello = _exactly(connection, 1537)
@@ -443,12 +453,22 @@ class RtmpServer(Camera):
         self._send(connection, 1, 0, struct.pack(">I", self.CHUNK))
         for name, transaction in self._commands(connection):
             if name == "connect":
-                self._send(connection, self.COMMAND, 0, _amf("_result", transaction, {}, {"code": "NetConnection.Connect.Success"}))
+                self._send(
+                    connection,
+                    self.COMMAND,
+                    0,
+                    _amf("_result", transaction, {}, {"code": "NetConnection.Connect.Success"}),
+                )
             elif name == "createStream":
                 self._send(connection, self.COMMAND, 0, _amf("_result", transaction, None, 1.0))
             elif name == "play":
                 break
-        self._send(connection, self.COMMAND, 0, _amf("onStatus", 0.0, None, {"level": "status", "code": "NetStream.Play.Start"}))
+        self._send(
+            connection,
+            self.COMMAND,
+            0,
+            _amf("onStatus", 0.0, None, {"level": "status", "code": "NetStream.Play.Start"}),
+        )
         shown: Size | None = None
         for number, unit in self.units(connection):
             parts = _nal_units(unit)
@@ -463,11 +483,17 @@ class RtmpServer(Camera):
     @staticmethod
     def _send(connection: socket.socket, kind: int, stamp: int, body: bytes) -> None:
         stream = 1 if kind == RtmpServer.VIDEO else 0
-        head = b"\4" + struct.pack(">I", stamp)[1:] + struct.pack(">I", len(body))[1:] + bytes([kind]) + struct.pack("<I", stream)
+        head = (
+            b"\4"
+            + struct.pack(">I", stamp)[1:]
+            + struct.pack(">I", len(body))[1:]
+            + bytes([kind])
+            + struct.pack("<I", stream)
+        )
         connection.sendall(head + body)
 
     def _commands(self, connection: socket.socket) -> Iterator[tuple[str, float]]:
-        """Names and transaction numbers of what the other side asks for."""
+        """Yield names and transaction numbers of the client's commands."""
         lengths: dict[int, tuple[int, int]] = {}
         bodies: dict[int, bytes] = {}
         chunk = 128
@@ -490,7 +516,7 @@ class RtmpServer(Camera):
 
 
 def _amf(*values: object) -> bytes:
-    """AMF 0 of texts, numbers, None and flat objects."""
+    """Encode strings, numbers, None and flat objects as AMF 0."""
 
     def text(value: str) -> bytes:
         return struct.pack(">H", len(value)) + value.encode()
@@ -517,7 +543,7 @@ def _avc_configuration(parts: list[bytes]) -> bytes:
 
 
 class MjpegServer(Camera):
-    """JPEG pictures one after another in one answer, as network cameras send them."""
+    """JPEG pictures one after another in one HTTP answer, as network cameras send them."""
 
     scheme, tail = "http", "/video.mjpg"
 
@@ -536,33 +562,37 @@ class MjpegServer(Camera):
 
 
 def _admit(camera: Camera, connection: socket.socket, head: str) -> bool:
-    """Whether a visitor may come in; if not, it is told why."""
+    """Return whether a client may connect; if not, answer with the reason."""
     right = "Basic " + base64.b64encode(f"{camera.user}:{camera.password}".encode()).decode()
     status = camera.status
     if status == 200 and camera.user and _field(head, "Authorization") != right:
         status = 401
     if status != 200:
         challenge = 'WWW-Authenticate: Basic realm="camera"\r\n' if status == 401 else ""
-        connection.sendall(f"HTTP/1.0 {status} {RtspServer.PHRASES[status]}\r\n{challenge}Content-Length: 0\r\n\r\n".encode())
+        connection.sendall(
+            f"HTTP/1.0 {status} {RtspServer.PHRASES[status]}\r\n{challenge}Content-Length: 0\r\n\r\n".encode()
+        )
     return status == 200
 
 
 class HlsServer(Camera):
-    """A list of segments that grows as time goes by; `length`: a finished recording of so many segments."""
+    """A playlist of segments that grows with time; `length`: a finished recording of so many segments."""
 
     scheme, tail = "http", "/live.m3u8"
 
-    def __init__(self, size: Size = (320, 240), rate: float = 20.0, *, segment: float = 1.0, length: int | None = None) -> None:
+    def __init__(
+        self, size: Size = (320, 240), rate: float = 20.0, *, segment: float = 1.0, length: int | None = None
+    ) -> None:
         super().__init__(size, rate)
         self.segment, self.length = segment, length
         self.over = False
-        """Whether the list says that nothing more will come."""
+        """Whether the playlist says that it is complete."""
         self.requests: list[str] = []
         self._begin = time.monotonic() - 3 * segment
         self._frozen: int | None = None
 
     def stall(self) -> None:
-        """The list grows no more."""
+        """Stop the growth of the playlist."""
         self._frozen = self._complete()
 
     def go(self) -> None:
@@ -609,11 +639,13 @@ class HlsServer(Camera):
 
 
 class TsMuxer:
-    """H.264 pictures to MPEG-TS in a file-like object."""
+    """Muxer of H.264 pictures to MPEG-TS in a file-like object."""
 
     def __init__(self, file: object, size: Size) -> None:
         self._output = av.open(file, "w", format="mpegts", options={"flush_packets": "1"})
-        self._stream = self._output.add_stream("libx264", rate=25, options={"tune": "zerolatency", "preset": "ultrafast"})
+        self._stream = self._output.add_stream(
+            "libx264", rate=25, options={"tune": "zerolatency", "preset": "ultrafast"}
+        )
         self._stream.width, self._stream.height, self._stream.pix_fmt = *size, "yuv420p"
 
     def write(self, unit: bytes, time: float) -> None:
@@ -634,7 +666,7 @@ class TsMuxer:
 
 
 class _Pipe:
-    """A socket as a file to write to."""
+    """A socket as a file-like object to write to."""
 
     def __init__(self, send: Callable[[bytes], object]) -> None:
         self._send = send
@@ -649,7 +681,7 @@ class _Pipe:
 
 
 class TsServer(Camera):
-    """MPEG-TS to whoever connects by TCP."""
+    """MPEG-TS to every client that connects by TCP."""
 
     def talk(self, connection: socket.socket) -> None:
         with TsMuxer(_Pipe(connection.sendall), self.size) as muxer:
@@ -658,7 +690,7 @@ class TsServer(Camera):
 
 
 class UdpSender(Camera):
-    """MPEG-TS in datagrams to a port, whether anybody listens or not; `cut` begins anew."""
+    """MPEG-TS in datagrams to a port, whether it is read or not; `cut` starts anew."""
 
     scheme = "udp"
 
@@ -686,3 +718,16 @@ class UdpSender(Camera):
             with TsMuxer(_Pipe(send), self.size) as muxer:
                 for number, unit in self.units(connection):
                     muxer.write(unit, number / self.rate)
+
+
+CAMERAS: dict[str, Callable[[], Camera]] = {
+    "rtsp": lambda: RtspServer(rate=60),
+    "rtsp over udp": lambda: RtspServer(rate=60, udp=True),
+    "rtmp": lambda: RtmpServer(rate=60),
+    "mjpeg": lambda: MjpegServer(rate=60),
+    "hls": lambda: HlsServer(rate=40, segment=0.4),
+    "tcp": lambda: TsServer(rate=60),
+    "udp": lambda: UdpSender(rate=60),
+}
+OVER_TCP = ("rtsp", "rtmp", "mjpeg", "tcp")
+"""Cameras whose server notices when a connection is cut or refused."""

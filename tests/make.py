@@ -102,3 +102,22 @@ class TinyRecognizer:
 
     def to(self, device: str, dtype: torch.dtype = torch.float32) -> None:
         self.body.to(device, dtype)
+
+
+class FakeClock:
+    """A monotonic clock that only waiting moves. `wait` returns True (stop) from the `stop_after`-th wait on."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.waits: list[float] = []
+        """Seconds of each wait."""
+        self.stop_after = 10**9
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> bool:
+        self.now += seconds
+        if seconds:
+            self.waits.append(seconds)
+        return len(self.waits) >= self.stop_after

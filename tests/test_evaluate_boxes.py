@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from camreel.annotations import NONE, Truth
+from camreel.annotations import NO_ACTION, Truth
 from camreel.cli.app import main
 from camreel.config.schema import Config
 from camreel.errors import ConfigError, InputError
@@ -175,5 +175,5 @@ def test_the_real_annotations_are_read(shared: Path, tmp_path: Path):
     cases = {case.name: case for case in data.test(shared / "fight", 12, 0)}
     assert len(cases) == 16
     _, truth = cases["fi121"].load(tmp_path)
-    assert np.flatnonzero(truth.actions[:, 0] != NONE).tolist() == [25, 49]
+    assert np.flatnonzero(truth.actions[:, 0] != NO_ACTION).tolist() == [25, 49]
     assert len(cases["fi003"].marks[59].aim) == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from camreel.annotations import NONE
+from camreel.annotations import NO_ACTION
 from camreel.cli.app import main
 from camreel.config.schema import Config
 from camreel.errors import ConfigError, InputError
@@ -61,7 +61,7 @@ def test_the_halves_share_no_clip_and_are_all_of_them(folder):
 def test_a_clip_has_its_class_its_mask_and_a_box_around_it(folder, tmp_path):
     video, truth = davis.test(folder, 12, 0)[0].load(tmp_path)
     assert video.name == "beta.mp4" and truth.classes == ("Arabian camel",)
-    assert truth.actions[:, 0].tolist() == [NONE] + [0] * (FRAMES - 1)
+    assert truth.actions[:, 0].tolist() == [NO_ACTION] + [0] * (FRAMES - 1)
     assert np.isnan(truth.boxes[0]).all() and truth.boxes[5, 0].tolist() == [31, 20, 61, 40]
     assert truth.masks.shape == (FRAMES, HEIGHT, WIDTH) and truth.masks[5].sum() == 20 * 30
     np.testing.assert_allclose(truth.times, np.arange(FRAMES) / 24)

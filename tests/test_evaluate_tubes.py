@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from camreel.annotations import NONE, Truth
+from camreel.annotations import NO_ACTION, Truth
 from camreel.evaluate.detections import Finds, true_boxes
 from camreel.metrics.tubes import Boxes, frame_map, tube_overlap, video_map
 from camreel.structures import Action, Box, Grid
@@ -110,7 +110,7 @@ def test_finds_are_what_the_program_reports():
     finds.add(1, 0.2, "Run", action(0.09, Box(WIDE, 0.05, 4)))  # too little to be told
     finds.add(2, 0.5, "Run", action(0.8, Box(WIDE, 0.75, 4)))  # half a second later: still the same
     finds.add(9, 1.1, "Run", action(0.1, Box(WIDE, 0.1, 4)))  # that was too long
-    found = finds.detected(Truth(("Run",), 100, 60, np.arange(9) / 10, np.full((9, 0), NONE, np.int16), np.empty((9, 0, 4)))).found
+    found = finds.detected(Truth(("Run",), 100, 60, np.arange(9) / 10, np.full((9, 0), NO_ACTION, np.int16), np.empty((9, 0, 4)))).found
     assert found.frames.tolist() == [0, 0, 2, 9]
     assert found.tubes.tolist() == [0, 1, 0, 2]
     assert found.scores == pytest.approx([0.7, 0.6, 0.75, 0.1])
@@ -119,7 +119,7 @@ def test_finds_are_what_the_program_reports():
 
 
 def test_every_run_of_an_actor_is_a_tube_of_the_frames_on_which_he_is_seen():
-    actions = np.array([[0, NONE], [0, 1], [NONE, 1], [0, 1]], np.int16)
+    actions = np.array([[0, NO_ACTION], [0, 1], [NO_ACTION, 1], [0, 1]], np.int16)
     places = np.array([[WIDE, TALL]] * 4, np.float32)
     places[2, 1] = NAN
     true = true_boxes(Truth(("run", "clap"), 100, 60, np.arange(4) / 10, actions, places))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from camreel.annotations import NONE
+from camreel.annotations import NO_ACTION
 from camreel.cli.app import main
 from camreel.config.schema import Config
 from camreel.errors import ConfigError, InputError, ModelError
@@ -70,7 +70,7 @@ def test_every_video_knows_the_classes_of_all_and_its_tubes(folder, tmp_path):
     assert ball.seconds == pytest.approx(FRAMES / 25)
     video, truth = ball.load(tmp_path)
     assert video.name == "ball.mp4" and truth.classes == ("Biking", "SoccerJuggling") and truth.masks is None
-    assert truth.actions.T.tolist() == [[1] * FRAMES, [NONE] * 4 + [1] * 8]
+    assert truth.actions.T.tolist() == [[1] * FRAMES, [NO_ACTION] * 4 + [1] * 8]
     assert truth.boxes[5].tolist() == [[10.5, 20, 40.5, 40], [70, 0, 90, 20]]
     video, truth = bike.load(tmp_path)
     assert video.name == "bike.avi"
@@ -183,4 +183,4 @@ def test_the_real_annotations_are_read(shared: Path, tmp_path: Path):
     assert fencers.actions.shape == (174, 2) and (fencers.width, fencers.height) == (340, 256)
     assert fencers.boxes[0, 0] == pytest.approx([12.75, 69.33, 153, 230.4], abs=0.01)
     _, diver = cases["v_CliffDiving_g03_c01"].load(tmp_path)
-    assert np.flatnonzero(diver.actions[:, 0] != NONE)[[0, -1]].tolist() == [23, 77]
+    assert np.flatnonzero(diver.actions[:, 0] != NO_ACTION)[[0, -1]].tolist() == [23, 77]

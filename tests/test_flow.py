@@ -185,7 +185,7 @@ def test_a_fault_in_any_stage_ends_at_once_closes_all_and_leaves_valid_files(sta
         real_call = flow.Linker.__call__
         monkeypatch.setattr(flow.Linker, "__call__", lambda self, items: faulty(real_call(self, items)))
     elif stage == "source":
-        from camreel.sources import FileSource
+        from camreel.sources.file import FileSource
 
         real_iter = FileSource.__iter__
         monkeypatch.setattr(FileSource, "__iter__", lambda self: faulty(real_iter(self)))

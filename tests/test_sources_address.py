@@ -1,14 +1,13 @@
-"""What an input is, and what is shown of it."""
+"""Texts to addresses, and addresses without credentials."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pytest
 from camreel.errors import InputError
-from camreel.sources import expand, open_source
-from camreel.sources.address import parse, without_credentials
+from camreel.sources import parse_address
+from camreel.sources.address import without_credentials
 
 
 @pytest.mark.parametrize(
@@ -36,23 +35,30 @@ from camreel.sources.address import parse, without_credentials
         ("/dev/shm/a.mp4", "file", "file:/dev/shm/a.mp4", None),
     ],
 )
-def test_what_an_input_is(monkeypatch: pytest.MonkeyPatch, text: str, kind: str, target: str, form: str | None) -> None:
+def test_each_text_names_a_kind_of_source(
+    monkeypatch: pytest.MonkeyPatch, text: str, kind: str, target: str, form: str | None
+) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
-    address = parse(text)
+    address = parse_address(text)
     assert (address.kind, address.name, address.target, address.format) == (kind, text, target, form)
 
 
 @pytest.mark.parametrize(("platform", "form"), [("darwin", "avfoundation"), ("win32", "dshow")])
-def test_other_platforms_number_or_name_their_webcams(monkeypatch: pytest.MonkeyPatch, platform: str, form: str) -> None:
+def test_other_platforms_number_or_name_their_webcams(
+    monkeypatch: pytest.MonkeyPatch, platform: str, form: str
+) -> None:
     monkeypatch.setattr(sys, "platform", platform)
-    assert (parse("1").target, parse("1").format) == ("1", form)
-    assert (parse("webcam:FaceTime HD").target, parse("webcam:FaceTime HD").format) == ("FaceTime HD", form)
+    assert (parse_address("1").target, parse_address("1").format) == ("1", form)
+    assert (parse_address("webcam:FaceTime HD").target, parse_address("webcam:FaceTime HD").format) == (
+        "FaceTime HD",
+        form,
+    )
 
 
 @pytest.mark.parametrize("uri", ["srt://me:hunter2@host:9000", "gopher://me:hunter2@host/v.mp4"])
-def test_other_kinds_of_address_are_refused_with_what_is_known(uri: str) -> None:
+def test_unknown_schemes_are_refused_with_a_list_of_the_known_ones(uri: str) -> None:
     with pytest.raises(InputError, match="cannot read from this kind of address") as caught:
-        parse(uri)
+        parse_address(uri)
     assert "rtsp" in caught.value.why and caught.value.todo
     assert "hunter2" not in str(caught.value)
 
@@ -61,7 +67,10 @@ def test_other_kinds_of_address_are_refused_with_what_is_known(uri: str) -> None
     ("uri", "shown"),
     [
         ("https://me:pa@ss@host:8080/v.mp4?x=1", "https://host:8080/v.mp4?x=1"),
-        ("http://host/v.mp4?X-Amz-Signature=abc&t=3&access_token=x", "http://host/v.mp4?X-Amz-Signature=***&t=3&access_token=***"),
+        (
+            "http://host/v.mp4?X-Amz-Signature=abc&t=3&access_token=x",
+            "http://host/v.mp4?X-Amz-Signature=***&t=3&access_token=***",
+        ),
         ("clips/me:you@home.mp4", "clips/me:you@home.mp4"),
         ("rtsp://admin:pa/ss?w#d@cam/stream", "rtsp://cam/stream"),
         ("rtsp://cam:554/a@b", "rtsp://cam:554/a@b"),
@@ -73,67 +82,3 @@ def test_other_kinds_of_address_are_refused_with_what_is_known(uri: str) -> None
 )
 def test_credentials_are_stripped(uri: str, shown: str) -> None:
     assert without_credentials(uri) == shown
-
-
-def test_addresses_expand_to_themselves_and_each_camera_is_named_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "cameras.txt").write_text("rtsp://b/x\n0\n# not this one\ntest:\n")
-    (tmp_path / "0").touch()
-    assert expand(["0", "webcam:0", "/dev/video0", "rtsp://a/x", "@cameras.txt", "./0", "rtsp://a/x"]) == [
-        "0",
-        "rtsp://a/x",
-        "rtsp://b/x",
-        "test:",
-        "./0",
-    ]
-
-
-def test_an_address_that_nobody_can_read_does_not_expand() -> None:
-    with pytest.raises(InputError, match="cannot read from this kind of address"):
-        expand(["srt://host:9000"])
-
-
-# --- Patterns
-
-
-def test_a_pattern_is_read_as_fast_as_its_reader_likes() -> None:
-    with open_source("test:size=64x48:rate=10", start=1.0, end=3.0) as source:
-        assert (source.info.width, source.info.height, source.info.uri) == (64, 48, "test:size=64x48:rate=10")
-        frames = list(source)
-    assert [frame.time for frame in frames] == pytest.approx([n / 10 for n in range(10, 30)])
-    assert len({frame.picture.y.tobytes() for frame in frames}) > 15
-    assert all(frame.captured is None for frame in frames)
-
-
-@pytest.mark.parametrize("text", ["lavfi:nosuch=1", "test:colour=red", "lavfi:"])
-def test_a_pattern_that_is_none_is_named(capfd: pytest.CaptureFixture[str], text: str) -> None:
-    with pytest.raises(InputError, match="not a test pattern") as caught:
-        open_source(text)
-    assert "test:size=1280x720" in caught.value.todo
-    assert capfd.readouterr() == ("", "")
-
-
-def test_a_pattern_without_a_picture_is_no_video() -> None:
-    with pytest.raises(InputError, match="there is no video in it"):
-        open_source("lavfi:sine")
-
-
-# --- Webcams
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="names a device of Linux")
-def test_a_missing_webcam_is_told_with_what_to_do(capfd: pytest.CaptureFixture[str]) -> None:
-    for text in ("63", "webcam:63", "/dev/video63"):
-        with pytest.raises(InputError, match="no such webcam") as caught:
-            open_source(text)
-        assert caught.value.exit_code == 4
-        assert "/dev/video63" in caught.value.why
-        assert "test:" in caught.value.todo
-    assert capfd.readouterr() == ("", "")
-
-
-def test_a_device_that_is_no_camera_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "device"
-    path.write_bytes(b"no camera")
-    with pytest.raises(InputError, match="the webcam cannot be opened"):
-        open_source(f"webcam:{path}")

@@ -150,7 +150,7 @@ def process(
 
 def _expand(inputs: Sequence[str]) -> list[str]:
     """The inputs one by one, each once. Of several, one that is not there stays, to fail in its turn and not stop the others."""
-    from camreel.sources import expand
+    from camreel.sources.inputs import expand
 
     try:
         return expand(inputs)

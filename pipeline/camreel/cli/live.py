@@ -123,7 +123,7 @@ def _sources(inputs: Sequence[str], browser: bool) -> list[str]:
         raise ConfigError(
             "no source", todo="name one: camreel live 0, camreel live rtsp://..., camreel live test:, or --browser"
         )
-    from camreel.sources import expand
+    from camreel.sources.inputs import expand
 
     return expand(inputs)
 

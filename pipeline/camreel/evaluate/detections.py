@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from camreel.annotations import Truth, runs
+from camreel.annotations import Truth, action_runs
 from camreel.metrics.tubes import Boxes
 from camreel.structures import Action
 
@@ -61,7 +61,7 @@ def true_boxes(truth: Truth) -> Boxes:
     rows: list[_Row] = []
     tube = 0
     for actor in range(truth.actions.shape[1]):
-        for class_id, start, end in runs(truth.actions[:, actor]):
+        for class_id, start, end in action_runs(truth.actions[:, actor]):
             seen = [t for t in range(start, end) if not np.isnan(truth.boxes[t, actor]).any()]
             rows += [(truth.classes[class_id], t, tube, 1.0, tuple(truth.boxes[t, actor].tolist())) for t in seen]
             tube += 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from camreel.annotations import NONE, Truth
+from camreel.annotations import NO_ACTION, Truth
 from camreel.evaluate.eval_video import Marks
 from camreel.imageops.grid import tiling
 from camreel.metrics.pixels import PixelPrecision
@@ -77,7 +77,7 @@ def targets(truth: Truth, frame: int, marks: Marks | None = None) -> list[Target
         marks: what else is marked on it.
     """
     actions = truth.actions[frame]
-    present = [int(c) for c in np.unique(actions) if c != NONE]
+    present = [int(c) for c in np.unique(actions) if c != NO_ACTION]
     found = []
     for class_id in present:
         who = np.flatnonzero(actions == class_id)

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from camreel.annotations import NONE, Truth, check_truth
+from camreel.annotations import NO_ACTION, Truth, check_truth
 from camreel.evaluate.baselines import BASELINES
 from camreel.evaluate.collector import Network, Observation, Watch, run
 from camreel.evaluate.detections import Finds
@@ -130,5 +130,5 @@ def _watch(
 
 def _trial(network: Network, info: VideoInfo, watch: Watch, seed: int) -> Trial:
     """Of the classes that somebody performs."""
-    performed = [watch.columns[c] for c in np.unique(watch.truth.actions) if c != NONE]
+    performed = [watch.columns[c] for c in np.unique(watch.truth.actions) if c != NO_ACTION]
     return Trial(network.recognizer, make_plan(info, network.recognizer, network.config), performed, seed)

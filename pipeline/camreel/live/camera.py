@@ -38,8 +38,8 @@ from camreel.runtime.concurrency import (
     prefetch,
 )
 from camreel.runtime.stats import WAIT, RunStats
-from camreel.sources import ConnectionEvent, Patience, connections
-from camreel.sources.browser import pushed_connections
+from camreel.sources.browser import browser_connections
+from camreel.sources.reconnect import ConnectionEvent, ReconnectPolicy, connections
 from camreel.stages.link import Linker
 from camreel.structures import Frame, Localization, Picture, VideoInfo
 
@@ -70,10 +70,10 @@ def connect_uri(uri: str, capture: CaptureOptions, realtime: bool) -> Connect:
         capture: time-outs.
         realtime: play files at their own pace.
     """
-    patience = Patience(silence=capture.silence, deadline=capture.deadline)
+    policy = ReconnectPolicy(silence=capture.silence, deadline=capture.deadline)
 
     def connect(stop: Event, note: Note, on_event: Callable[[ConnectionEvent], None]) -> Iterable[Source]:
-        return connections(uri, wait=stop.wait, realtime=realtime, patience=patience, notify=note, on_event=on_event)
+        return connections(uri, wait=stop.wait, realtime=realtime, policy=policy, note=note, on_event=on_event)
 
     return connect
 
@@ -86,7 +86,7 @@ def connect_visitor(frames: Callable[[], Iterator[tuple[float, bytes]]]) -> Conn
     """
 
     def connect(stop: Event, note: Note, on_event: Callable[[ConnectionEvent], None]) -> Iterable[Source]:
-        yield from pushed_connections(frames(), VISITOR_CAMERA)
+        yield from browser_connections(frames(), VISITOR_CAMERA)
 
     return connect
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from camreel.annotations import NONE, Truth
+from camreel.annotations import NO_ACTION, Truth
 from camreel.evaluate.collector import Observation
 from camreel.evaluate.eval_video import Case
 from camreel.overlay.color import AMBER, BLACK, WHITE, Color
@@ -67,7 +67,7 @@ def _pointing(video: Observation) -> float:
 
 def moments(truth: Truth) -> list[int]:
     """Frames to show: evenly among those in which somebody who is seen does something, else among all."""
-    active = (truth.actions != NONE) & ~np.isnan(truth.boxes).any(axis=2)
+    active = (truth.actions != NO_ACTION) & ~np.isnan(truth.boxes).any(axis=2)
     candidates = np.flatnonzero(active.any(axis=1)) if active.any() else np.arange(len(truth.times))
     at = (np.arange(FRAMES) + 0.5) / FRAMES * len(candidates)
     return sorted({int(candidates[int(i)]) for i in at}) if len(candidates) else []
@@ -78,11 +78,11 @@ def draw(truth: Truth, columns: Sequence[int], localization: Localization) -> U8
     picture, index = localization.frame.picture, localization.frame.index
     scale = WIDTH / picture.width
     tile = tile_of(picture)
-    performed = {columns[c] for c in truth.actions[index] if c != NONE}
+    performed = {columns[c] for c in truth.actions[index] if c != NO_ACTION}
     shown = [action for action in localization.actions if action.class_id in performed]
     for action in shown:
         draw_heat(tile, action)
-    for box in truth.boxes[index][truth.actions[index] != NONE]:
+    for box in truth.boxes[index][truth.actions[index] != NO_ACTION]:
         if not np.isnan(box).any():
             draw_box(tile, box * scale, GREEN)
     for row, action in enumerate(shown):

@@ -1,135 +1,112 @@
-"""What a user names as an input, and what it is."""
+"""Addresses: inputs as they are opened, and as people see them, which is without credentials."""
 
 from __future__ import annotations
 
-import os
 import re
-import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
 
-from camreel.errors import InputError
+from camreel.interfaces import Source
+from camreel.runtime.registry import load_entry
 
-Kind: TypeAlias = Literal["file", "pipe", "webcam", "stream", "http", "pattern"]
+HTTP_SCHEMES = ("http", "https")
+"""Schemes of MJPEG cameras, HLS playlists and files on web servers."""
+STREAM_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "tcp", "udp", "rtp")
+"""Schemes of network cameras, streaming servers, and MPEG-TS or RTP that is sent here or fetched."""
+SILENCE_SECONDS = 10.0
+"""Default time without data after which a server or a connection is given up."""
 
-STDIN: Final = "-"
-STREAMS: Final = ("rtsp", "rtsps", "rtmp", "rtmps", "tcp", "udp", "rtp")
-PATTERN: Final = {"size": "640x360", "rate": "30"}
-"""Of `test:` where nothing else is said."""
-CAPTURE: Final = {"linux": "v4l2", "darwin": "avfoundation", "win32": "dshow"}
-"""FFmpeg's name of what reads webcams, by platform."""
-
-SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
-DEVICE = re.compile(r"\d+|webcam:.+|/dev/(?:video|v4l/).+")
-SECRET = re.compile(r"([?&;][^=&;]*(?:key|token|secret|sig|pas|pwd|auth|credential)[^=&;]*=)[^&;#]*", re.IGNORECASE)
-SECRET_IN_PATH = re.compile(r"([/_](?:password|passwd|pass|pwd)=).*?(?=_[a-z]+=|[/?&#]|$)", re.IGNORECASE)
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
+_SECRET = re.compile(r"([?&;][^=&;]*(?:key|token|secret|sig|pas|pwd|auth|credential)[^=&;]*=)[^&;#]*", re.IGNORECASE)
+_SECRET_IN_PATH = re.compile(r"([/_](?:password|passwd|pass|pwd)=).*?(?=_[a-z]+=|[/?&#]|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An input as it is opened, and as it is shown."""
+    """A parsed input."""
 
-    kind: Kind
     name: str
-    """As the user named it, without credentials."""
+    """Text of the user, without credentials."""
     target: str
-    """What FFmpeg is asked to open."""
+    """URL, device or filter graph to open, with credentials. Equal for two texts that name the same source."""
     format: str | None = None
-    """The demuxer; None: it finds out by itself."""
-
-    @property
-    def remote(self) -> bool:
-        """Whether reading may fail at any time because something outside went away."""
-        return self.kind in ("webcam", "stream", "http")
-
-    @property
-    def segmented(self) -> bool:
-        """Whether pictures come a segment of some seconds at a time (HLS)."""
-        return self.kind == "http" and ".m3u8" in self.target.lower()
+    """FFmpeg's demuxer; None: detected from the content."""
+    kind: str = ""
+    """Key in `SOURCES` (set by `parse_address`)."""
 
 
-def parse(text: str) -> Address:
-    """Tells what an input is.
+@dataclass(frozen=True, slots=True)
+class OpenOptions:
+    """How a source is opened."""
 
-        0, webcam:1, /dev/video2                   a webcam (a file of that name is ./0); by its name elsewhere than on Linux
-        rtsp://, rtsps://, rtmp://, rtmps://       a network camera or a streaming server
-        udp://, tcp://, rtp://                     MPEG-TS or RTP, sent here or fetched
-        http://, https://                          MJPEG, HLS, or a file
-        test:, test:size=1280x720:rate=25          a moving test pattern
-        lavfi:GRAPH                                what a filter graph of FFmpeg makes
-        -                                          standard input
-        anything else                              a file
+    start: float | None = None
+    """Seconds from the source's zero; frames before it are dropped."""
+    end: float | None = None
+    """Seconds from the source's zero; frames from it on are dropped."""
+    audio: bool = True
+    """Audio packets of files are carried on the frames."""
+    silence: float = SILENCE_SECONDS
+    """Seconds without a frame after which a live source is dead; three times as long for HLS, which sends segments."""
+    clock: Callable[[], float] = time.monotonic
+    """Return monotonic seconds; live sources stamp the arrival of each frame with it."""
 
-    Raises:
-        InputError: it is an address of a kind that nobody here can read.
+
+@dataclass(frozen=True, slots=True)
+class SourceType:
+    """A kind of source."""
+
+    parser: str
+    """Import path of a function (text) -> `Address`, or None if the text names no source of this kind."""
+    opener: str
+    """Import path of a function (`Address`, `OpenOptions`) -> `Source`.
+
+    In live runs a `LiveSource` is connected again when its connection is lost; any other source is read once.
+    The function raises `Unreachable` if a later attempt may succeed, and other `InputError`s if none will.
     """
-    if text == STDIN:
-        return Address("pipe", text, "pipe:0")
-    if DEVICE.fullmatch(text):
-        return _webcam(text)
-    if text.startswith("test:"):
-        options = dict(part.partition("=")[::2] for part in text.removeprefix("test:").split(":") if part)
-        graph = ":".join(f"{key}={value}" for key, value in (PATTERN | options).items())
-        return Address("pattern", text, f"testsrc2={graph}", "lavfi")
-    if text.startswith("lavfi:"):
-        return Address("pattern", text, text.removeprefix("lavfi:"), "lavfi")
-    scheme = SCHEME.match(text)
-    if scheme is None:
-        # Without "file:" a name with a colon would be taken for a protocol.
-        return Address("file", text, f"file:{text}")
-    return _server(text, scheme[1].lower())
+    forms: tuple[str, ...]
+    """Texts that name such a source, as examples in messages."""
+    is_path: bool = False
+    """The text is a path: folders and wildcards stand for several sources."""
+    paced: bool = False
+    """Live runs play the frames at their own pace, even if files are read as fast as possible."""
+
+    def parse(self, text: str) -> Address | None:
+        """Return the address if a text names a source of this kind, else None."""
+        address: Address | None = load_entry(self.parser)(text)
+        return address
+
+    def open(self, address: Address, options: OpenOptions) -> Source:
+        """Open an address of this kind.
+
+        Raises:
+            Unreachable: a later attempt may succeed.
+            InputError: there is nothing to read, or it is not a video.
+        """
+        source: Source = load_entry(self.opener)(address, options)
+        return source
 
 
-def _webcam(text: str) -> Address:
-    device = text.removeprefix("webcam:")
-    if sys.platform == "linux" and device.isdigit():
-        device = f"/dev/video{device}"
-    return Address("webcam", text, device, CAPTURE.get(sys.platform, "v4l2"))
-
-
-def _server(text: str, scheme: str) -> Address:
-    name = without_credentials(text)
-    if scheme in ("http", "https"):
-        return Address("http", name, text)
-    if scheme in STREAMS:
-        return Address("stream", name, text)
-    why = f"known are http, https, {', '.join(STREAMS)}"
-    todo = (
-        "let the sender use MPEG-TS over udp or tcp, or RTSP"
-        if scheme == "srt"
-        else "download it, or ask for another address"
-    )
-    raise InputError(f"{name}: cannot read from this kind of address", why, todo)
-
-
-def identity(text: str) -> str:
-    """The same for two inputs that name the same thing.
-
-    Raises:
-        InputError: see `parse`.
-    """
-    address = parse(text)
-    return os.path.abspath(text) if address.kind == "file" else address.target
-
-
-def is_file(text: str) -> bool:
-    """Whether an input names a file (or what stands for files: a folder, a pattern).
-
-    Raises:
-        InputError: see `parse`.
-    """
-    return parse(text).kind == "file"
+def scheme_of(text: str) -> str | None:
+    """Return the scheme of a URL in lower case, without "://"; None if the text is not a URL."""
+    match = _SCHEME.match(text)
+    return match[1].lower() if match else None
 
 
 def without_credentials(uri: str) -> str:
-    """The uri without user, password and the values of parameters that look like keys."""
-    scheme = SCHEME.match(uri)
+    """Return a URI without user, password and the values of parameters that look like keys.
+
+    Example:
+        >>> without_credentials("rtsp://admin:hunter2@camera/stream?token=abc")
+        'rtsp://camera/stream?token=***'
+    """
+    scheme = _SCHEME.match(uri)
     if scheme is None:
         return uri
     rest = uri[scheme.end() :]
     host = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if host.find("@") > 0:
         rest = rest[host.rindex("@") + 1 :]
-    elif re.search(r"^[^\[:]*:(?!\d*$)", host) and "@" in rest:  # a password with a slash in it
+    elif re.search(r"^[^\[:]*:(?!\d*$)", host) and "@" in rest:  # a password that contains a slash
         rest = rest[rest.rindex("@") + 1 :]
-    return scheme[0] + SECRET_IN_PATH.sub(r"\1***", SECRET.sub(r"\1***", rest))
+    return scheme[0] + _SECRET_IN_PATH.sub(r"\1***", _SECRET.sub(r"\1***", rest))

@@ -1,57 +1,54 @@
-"""Pictures that somebody sends: the camera of a page's visitor."""
+"""The camera of a web page's visitor: JPEG pictures that a browser sends."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from fractions import Fraction
-from typing import Final
 
 import av
 from av import FFmpegError, Packet, VideoCodecContext, VideoFrame
 
 from camreel.interfaces import Source
+from camreel.sources.camera import ARRIVAL_TIME_BASE
 from camreel.sources.picture import Conversion, color_tags
-from camreel.sources.timeline import Relay, Running
+from camreel.sources.timeline import MappedSource, Timeline
 from camreel.structures import Frame, VideoInfo
 
-PAUSE: Final = 2.0
-"""Seconds without a picture after which a new part begins: a visitor may have gone, and another one come."""
-MOST_PIXELS: Final = 4096 * 4096
-"""Of a picture; larger ones are refused before memory is taken for them."""
-ARRIVAL_BASE: Final = Fraction(1, 90_000)
-"""The frames have no clock of their own."""
+MAX_PAUSE_SECONDS = 2.0
+"""Time without a picture after which a new part begins: one visitor may have left and another one may have come."""
+MAX_PIXELS = 4096 * 4096
+"""Largest accepted picture; larger ones are refused before memory is allocated for them."""
 
 
-class Pictures:
-    """Decodes what is sent, and skips what cannot be decoded.
+class JpegDecoder:
+    """Decode the pictures that a browser sends, and skip those that cannot be decoded.
 
     Args:
-        sent: (arrival by `time.monotonic()`, JPEG) in order.
+        pictures: (arrival by `time.monotonic()`, JPEG) in order.
     """
 
-    def __init__(self, sent: Iterator[tuple[float, bytes]]) -> None:
+    def __init__(self, pictures: Iterator[tuple[float, bytes]]) -> None:
         self.corrupt = 0
-        """Pictures that could not be decoded so far."""
-        self._sent = sent
+        """Number of pictures that could not be decoded so far."""
+        self._pictures = pictures
         self._returned: tuple[float, VideoFrame] | None = None
         self._decoder = av.CodecContext.create("mjpeg", "r")
-        self._decoder.thread_count = 1  # more would each hold a picture back
-        self._decoder.options = {"max_pixels": str(MOST_PIXELS), "err_detect": "explode"}
+        self._decoder.thread_count = 1  # each further thread would hold a picture back
+        self._decoder.options = {"max_pixels": str(MAX_PIXELS), "err_detect": "explode"}
 
     def next(self) -> tuple[float, VideoFrame] | None:
-        """The next picture and its arrival; None: no more are sent."""
+        """Return the next picture and its arrival; None: no more are sent."""
         returned, self._returned = self._returned, None
         if returned is not None:
             return returned
-        for arrival, jpeg in self._sent:
+        for arrival, jpeg in self._pictures:
             picture = self._decode(jpeg)
             if picture is not None:
                 return arrival, picture
             self.corrupt += 1
         return None
 
-    def give_back(self, arrival: float, picture: VideoFrame) -> None:
-        """Makes a picture the next one again."""
+    def push_back(self, arrival: float, picture: VideoFrame) -> None:
+        """Make a picture the next one again."""
         self._returned = arrival, picture
 
     def _decode(self, jpeg: bytes) -> VideoFrame | None:
@@ -63,20 +60,20 @@ class Pictures:
         return pictures[0] if pictures else None
 
 
-class PushedSource(Source):
-    """Pictures of one size, for as long as they come without a pause.
+class BrowserSource(Source):
+    """Pictures of one size, for as long as they arrive without a pause.
 
     Args:
-        pictures: where they come from; what this source leaves there is for the next one.
-        first: the picture to begin with, and its arrival.
-        name: of the sender, for people.
+        decoder: pictures that this source does not take are left for the next source.
+        first: arrival and picture to begin with.
+        name: the sender as shown to people.
     """
 
-    def __init__(self, pictures: Pictures, first: tuple[float, VideoFrame], name: str) -> None:
-        self._pictures = pictures
-        self._skipped = pictures.corrupt
+    def __init__(self, decoder: JpegDecoder, first: tuple[float, VideoFrame], name: str) -> None:
+        self._decoder = decoder
+        self._corrupt_before = decoder.corrupt
         self._conversion = Conversion(first[1])
-        pictures.give_back(*first)
+        decoder.push_back(*first)
         width, height = self._conversion.displayed
         self.notes: list[str] = []
         self.info = VideoInfo(
@@ -84,7 +81,7 @@ class PushedSource(Source):
             width=width,
             height=height,
             rotation=self._conversion.rotation,
-            time_base=ARRIVAL_BASE,
+            time_base=ARRIVAL_TIME_BASE,
             average_rate=None,
             frames=None,
             duration=None,
@@ -96,44 +93,45 @@ class PushedSource(Source):
 
     @property
     def corrupt(self) -> int:
-        """Pictures that could not be decoded so far."""
-        return self._pictures.corrupt - self._skipped
+        """Number of pictures that could not be decoded so far."""
+        return self._decoder.corrupt - self._corrupt_before
 
     def __iter__(self) -> Iterator[Frame]:
         return self._iterator
 
     def close(self) -> None:
-        """Ends the iteration."""
+        """End the iteration."""
         self._iterator.close()
 
-    def _emit(self, begin: float, size: tuple[int, int]) -> Generator[Frame]:
-        index, last = 0, begin
-        while (item := self._pictures.next()) is not None:
+    def _emit(self, start: float, size: tuple[int, int]) -> Generator[Frame]:
+        index, last = 0, start
+        while (item := self._decoder.next()) is not None:
             arrival, picture = item
-            if (picture.width, picture.height) != size or arrival - last > PAUSE:
-                self._pictures.give_back(arrival, picture)
+            if (picture.width, picture.height) != size or arrival - last > MAX_PAUSE_SECONDS:
+                self._decoder.push_back(arrival, picture)
                 return
-            yield Frame(index, None, arrival - begin, ARRIVAL_BASE, self._conversion(picture), captured=arrival)
+            time = arrival - start
+            yield Frame(index, None, time, ARRIVAL_TIME_BASE, self._conversion(picture), captured=arrival)
             index, last = index + 1, arrival
 
 
-def pushed_connections(sent: Iterator[tuple[float, bytes]], name: str) -> Iterator[Source]:
-    """Yields one source after another: each is to be iterated to its end before the next one is asked for.
+def browser_connections(pictures: Iterator[tuple[float, bytes]], name: str) -> Iterator[Source]:
+    """Yield one source after another; iterate each to its end before asking for the next one.
 
-    A new one begins where pictures of another size come, or some after a pause. Frames carry the running `index`, the running
-    `time` by arrival, and the `part`.
+    A new source begins when pictures of another size arrive, or after a pause. `index` and `time` (by arrival) of the
+    frames continue over all sources; `part` counts them.
 
     Args:
-        sent: (arrival by `time.monotonic()`, JPEG) in order; ends when nobody can send any more.
-        name: of the sender, for people.
+        pictures: (arrival by `time.monotonic()`, JPEG) in order; ends when the page is closed.
+        name: the sender as shown to people.
     """
-    pictures, running, part = Pictures(sent), Running(), 0
-    while (first := pictures.next()) is not None:
-        with PushedSource(pictures, first, name) as source:
-            yield _numbered(source, running, part)
-        running.reconnected()
+    decoder, timeline, part = JpegDecoder(pictures), Timeline(), 0
+    while (first := decoder.next()) is not None:
+        with BrowserSource(decoder, first, name) as source:
+            yield _numbered(source, timeline, part)
+        timeline.start_connection()
         part += 1
 
 
-def _numbered(source: PushedSource, running: Running, part: int) -> Source:
-    return Relay(source, source.info, lambda frames: running(frames, part))
+def _numbered(source: BrowserSource, timeline: Timeline, part: int) -> Source:
+    return MappedSource(source, source.info, lambda frames: timeline.number(frames, part))

@@ -1,4 +1,4 @@
-"""Webcams, network cameras and streams: frames as they come."""
+"""Live sources: frames as they arrive over one connection to a webcam, a network camera or a stream."""
 
 from __future__ import annotations
 
@@ -6,130 +6,141 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from fractions import Fraction
-from typing import Final
 
 from av import FFmpegError, VideoFrame
 from av.container import InputContainer
 
 from camreel.errors import InputError
 from camreel.interfaces import Source
-from camreel.sources.address import Address
-from camreel.sources.container import TIMEOUT, Unreachable, why_lost
-from camreel.sources.decoder import PATIENCE, Decoder, Watch
+from camreel.sources.address import SILENCE_SECONDS
+from camreel.sources.container import (
+    DEFAULT_TIME_BASE,
+    Unreachable,
+    as_fraction,
+    describe_video,
+    explain_lost,
+    find_audio_streams,
+    find_video_stream,
+)
+from camreel.sources.decoder import MAX_FAILURES, Decoder, Watchdog
 from camreel.sources.picture import Conversion
-from camreel.sources.streams import as_fraction, describe, pick_video, split_others
-from camreel.sources.timestamps import Clock, zero_of
+from camreel.sources.timeline import TimestampClock, zero_timestamp
 from camreel.structures import Frame
 
-CLOCKLESS: Final = frozenset({"mpjpeg", "mjpeg", "jpeg_pipe", "h264", "hevc", "m4v"})
-"""Demuxers that invent timestamps, whenever a picture comes."""
-TICK: Final = 1e-6
-"""Seconds at least between two frames that are timed by their arrival."""
-ARRIVAL_BASE: Final = Fraction(1, 90_000)
-"""For the frames of a source without a clock of its own."""
-
-
-def captured(frame: VideoFrame) -> float:
-    """When the packet of a frame came, in monotonic seconds."""
-    assert isinstance(frame.opaque, float)
-    return frame.opaque
+FORMATS_WITHOUT_CLOCK = frozenset({"mpjpeg", "mjpeg", "jpeg_pipe", "h264", "hevc", "m4v"})
+"""Demuxers that invent timestamps which have nothing to do with the arrival of the pictures."""
+MIN_ARRIVAL_INTERVAL_SECONDS = 1e-6
+"""Interval between two frames that are timed by their arrival and arrive at once."""
+ARRIVAL_TIME_BASE = Fraction(1, 90_000)
+"""Time base of a source without a clock of its own; its frames have no `pts`."""
 
 
 class Connection:
-    """One open connection, and the frames that come over it, whatever their size."""
+    """One open connection, and the frames that arrive over it, whatever their size.
+
+    Creating it waits for the first frame.
+
+    Args:
+        name: the source as shown to people.
+        container: demuxer; closed with the connection, and if this constructor fails.
+        silence: seconds without a frame after which the connection is dead.
+        clock: return monotonic seconds.
+        has_clock: the source's timestamps tell when a picture was taken.
+
+    Raises:
+        Unreachable: no frame arrived.
+        InputError: there is no video in it.
+    """
 
     def __init__(
         self,
-        address: Address,
+        name: str,
         container: InputContainer,
         *,
-        silence: float = TIMEOUT,
+        silence: float = SILENCE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        has_clock: bool = True,
     ) -> None:
-        """Takes over an open container, and waits for its first frame.
-
-        Args:
-            address: what it was opened from.
-            container: the demuxer; closed here, also where this fails.
-            silence: seconds without a frame after which the connection is dead.
-            clock: monotonic seconds.
-
-        Raises:
-            Unreachable: no frame came.
-            InputError: there is no video in it.
-        """
-        self.name = address.name
-        self.ended = ""
-        """Why no more frames come, for people."""
+        self.name = name
+        self.end_reason = ""
+        """Why no more frames arrive, for people; empty: more may arrive."""
         self.container = container
         self._silence, self._now = silence, clock
         try:
-            self.video = pick_video(container, address.name)
-            sound, self.notes = split_others(container, self.video)
-            self.notes += ["its sound is not carried: the source is live"] if sound else []
-            self.decoder = Decoder(container, self.video, (), remote=True, threads="SLICE", watch=Watch(clock, silence))
+            self.video = find_video_stream(container, name)
+            audio, self.notes = find_audio_streams(container, self.video)
+            self.notes += ["its sound is not carried: the source is live"] if audio else []
+            watchdog = Watchdog(clock, silence)
+            self.decoder = Decoder(container, self.video, (), remote=True, threads="SLICE", watchdog=watchdog)
             self._frames = self.decoder.frames()
             first = self.next()
-            if first is not None and first.pts is None:  # RTSP knows no time before its second picture
+            if first is not None and first.pts is None:  # RTSP has no timestamp before its second picture
                 first = self.next() or first
             if first is None:
-                raise Unreachable(f"{self.name}: no picture came", self.ended, "check that it plays elsewhere")
+                raise Unreachable(f"{name}: no picture came", self.end_reason, "check that it plays elsewhere")
         except BaseException:
             container.close()
             raise
         self.first = first
-        self._begin = captured(first)
+        self._start = arrival(first)
         self._last = -1.0
-        self.by_arrival = address.kind == "webcam" or container.format.name in CLOCKLESS or first.pts is None
-        """Whether a frame's time is when it came, because its timestamps cannot be believed."""
-        base = as_fraction(self.video.time_base) or Fraction(1, 1000)
-        self._clock = Clock(base, self.rate, zero_of(None, first.pts, base), leap=silence)
+        self.timed_by_arrival = not has_clock or container.format.name in FORMATS_WITHOUT_CLOCK or first.pts is None
+        """Whether the time of a frame is its arrival, because its timestamps cannot be believed."""
+        base = as_fraction(self.video.time_base) or DEFAULT_TIME_BASE
+        self._clock = TimestampClock(base, self.rate, zero_timestamp(None, first.pts, base), max_leap=silence)
 
     @property
     def rate(self) -> Fraction | None:
-        """Frames per second as the stream claims."""
-        return as_fraction(self.video.codec_context.framerate) if not self.by_arrival else None
+        """Frames per second according to the stream."""
+        return as_fraction(self.video.codec_context.framerate) if not self.timed_by_arrival else None
 
     @property
-    def bursts(self) -> bool:
-        """Whether frames come a segment at a time."""
+    def in_bursts(self) -> bool:
+        """Whether frames arrive a segment at a time."""
         return self.container.format.name == "hls"
 
     def next(self) -> VideoFrame | None:
-        """The next frame, or None at the end."""
+        """Return the next frame, or None at the end."""
         try:
             frame = next(self._frames, None)
         except FFmpegError as error:
-            self.ended = why_lost(error, self._silence)
+            self.end_reason = explain_lost(error, self._silence)
             return None
-        if frame is None and not self.ended:
-            self.ended = self._why_ended()
-        if frame is not None and frame.opaque is None:  # drained at the end
+        if frame is None and not self.end_reason:
+            self.end_reason = self._explain_end()
+        if frame is not None and frame.opaque is None:  # drained from the decoder at the end
             frame.opaque = self._now()
         return frame
 
     def time(self, frame: VideoFrame) -> float:
-        """Seconds from the connection's first frame: by its own clock, else by arrival; strictly increasing."""
-        if not self.by_arrival:
+        """Return the seconds from the connection's first frame, by timestamp or by arrival; strictly increasing."""
+        if not self.timed_by_arrival:
             return self._clock(frame.pts)
-        self._last = max(captured(frame) - self._begin, self._last + TICK)
+        self._last = max(arrival(frame) - self._start, self._last + MIN_ARRIVAL_INTERVAL_SECONDS)
         return self._last
 
     def close(self) -> None:
-        """Ends the connection."""
+        """End the connection."""
         self._frames.close()
         self.container.close()
 
-    def _why_ended(self) -> str:
+    def _explain_end(self) -> str:
         if self.decoder.stalled:
             return f"no picture came for {self._silence:g} s"
         if self.decoder.gave_up:
-            return f"{PATIENCE} damaged packets came in a row"
+            return f"{MAX_FAILURES} damaged packets came in a row"
         return "the sender ended it"
 
 
 class LiveSource(Source):
-    """The frames of one connection for as long as their size stays the same. Sound is not carried."""
+    """The frames of one connection for as long as their size stays the same. Sound is not carried.
+
+    Args:
+        connection: closed with this source.
+        first: frame to begin with; None: the connection's first.
+        start: seconds from the connection's first frame; frames before it are dropped.
+        end: seconds from the connection's first frame; frames from it on are dropped.
+    """
 
     def __init__(
         self,
@@ -139,52 +150,47 @@ class LiveSource(Source):
         start: float | None = None,
         end: float | None = None,
     ) -> None:
-        """Begins to read.
-
-        Args:
-            connection: closed with this source.
-            first: the frame to begin with; None: the connection's first.
-            start: seconds from the connection's first frame; frames before it are dropped.
-            end: seconds; frames from it on are dropped.
-        """
         self._connection = connection
         self._first = connection.first if first is None else first
         self._start, self._end = start, end
         self._conversion = Conversion(self._first)
         self._changed: VideoFrame | None = None
-        info, notes = describe(connection.name, connection.container, connection.video, self._first, self._conversion)
+        """First frame of another size."""
+        info, notes = describe_video(
+            connection.name, connection.container, connection.video, self._first, self._conversion
+        )
         self.info = replace(info, live=True, frames=None, duration=None, average_rate=connection.rate)
-        if connection.by_arrival:
-            self.info = replace(self.info, time_base=ARRIVAL_BASE)
+        if connection.timed_by_arrival:
+            self.info = replace(self.info, time_base=ARRIVAL_TIME_BASE)
         self.notes = [*connection.notes, *notes]
         self._iterator = self._emit()
 
     @property
     def corrupt(self) -> int:
-        """Packets that could not be decoded so far, on the whole connection."""
+        """Number of packets that could not be decoded so far, on the whole connection."""
         return self._connection.decoder.corrupt
 
     @property
-    def ended(self) -> str:
-        """Why no more frames come, for people; empty as long as they do, and where the reader ended it."""
+    def end_reason(self) -> str:
+        """Why no more frames arrive, for people; empty while they do, and if the reader stopped."""
         if self._changed is not None:
             return f"the picture changed to {self._changed.width}x{self._changed.height}"
-        return self._connection.ended
+        return self._connection.end_reason
 
     @property
-    def bursts(self) -> bool:
-        """Whether frames come many at once, with pauses between."""
-        return self._connection.bursts
+    def in_bursts(self) -> bool:
+        """Whether many frames arrive at once, with pauses between."""
+        return self._connection.in_bursts
 
     def __iter__(self) -> Iterator[Frame]:
         return self._iterator
 
-    def follow(self) -> LiveSource | None:
-        """What goes on over the same connection with pictures of another size, once this source has ended with them."""
+    def continuation(self) -> LiveSource | None:
+        """Return the source of the frames that follow on the same connection with another size; None: none do."""
         return LiveSource(self._connection, self._changed) if self._changed is not None else None
 
     def close(self) -> None:
-        """Ends the iteration and the connection."""
+        """End the iteration and the connection."""
         self._iterator.close()
         self._connection.close()
 
@@ -203,9 +209,16 @@ class LiveSource(Source):
                 count += 1
             frame = self._connection.next()
         if not count:
-            raise InputError(f"{self._connection.name}: no frame came after {self._start or 0:g} s", self.ended)
-        self.notes.append(f"the stream ended: {self.ended}")
+            what = f"{self._connection.name}: no frame came after {self._start or 0:g} s"
+            raise InputError(what, self.end_reason)
+        self.notes.append(f"the stream ended: {self.end_reason}")
 
     def _frame(self, index: int, frame: VideoFrame, seconds: float) -> Frame:
-        pts = None if self._connection.by_arrival else frame.pts
-        return Frame(index, pts, seconds, self.info.time_base, self._conversion(frame), captured=captured(frame))
+        pts = None if self._connection.timed_by_arrival else frame.pts
+        return Frame(index, pts, seconds, self.info.time_base, self._conversion(frame), captured=arrival(frame))
+
+
+def arrival(frame: VideoFrame) -> float:
+    """Return the monotonic time in seconds at which the packet of a frame arrived."""
+    assert isinstance(frame.opaque, float)
+    return frame.opaque

@@ -1,101 +1,102 @@
-"""From an address to an open demuxer, or to an error that a person can act on."""
+"""Containers: open an address with FFmpeg, choose the streams inside, and describe the video."""
 
 from __future__ import annotations
 
 import errno
-import stat
-import sys
 import time
-from pathlib import Path
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, TypeAlias
 
 import av
-from av import FFmpegError
+from av import FFmpegError, VideoFrame, VideoStream
 from av.container import InputContainer
-from av.device import enumerate_input_devices
+from av.stream import Disposition, Stream
 
 from camreel.errors import InputError
 from camreel.sources.address import Address
-from camreel.sources.decoder import ALMOST
+from camreel.sources.decoder import TIMEOUT_SHARE
+from camreel.sources.picture import Conversion, color_tags
+from camreel.structures import Track, VideoInfo
 
-TIMEOUT: Final = 10.0
-"""Seconds that a server may stay silent."""
+STILL_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
+"""Marks of video streams that are not videos: cover art and thumbnails."""
+DEFAULT_TIME_BASE = Fraction(1, 1000)
+"""Seconds per timestamp unit of a stream that has none."""
 
-# The frame rate is not probed, which takes 20 frames, nor is a stream waited for that never comes (sound over RTMP).
-LIVE: Final = {"fpsprobesize": "0", "analyzeduration": "500000"}
-RTSP: Final = LIVE | {"rtsp_flags": "prefer_tcp"}  # over UDP only where the camera refuses TCP
-BY_SCHEME: Final = {
-    "rtsp": RTSP,
-    "rtsps": RTSP,
-    "rtmp": LIVE | {"rtmp_live": "live", "rtmp_buffer": "100"},
-    "rtmps": LIVE | {"rtmp_live": "live", "rtmp_buffer": "100"},
-    "udp": LIVE | {"overrun_nonfatal": "1"},
-    "http": LIVE | {"live_start_index": "-1"},
-    "https": LIVE | {"live_start_index": "-1"},
-}
-SEGMENTED: Final = 3.0
-"""Times as long as usual a source may stay silent that waits for whole segments."""
-ENDLESS: Final = frozenset({"mpjpeg", "hls"})
-"""Formats that end only where their length is known."""
+Explain: TypeAlias = Callable[[Exception, Address, bool], InputError]
+"""Convert the exception of a failed opening to an error for people; the flag tells whether the timeout had passed."""
 
 
 class Unreachable(InputError):
-    """Nothing is to be had there now; that may change."""
+    """An input that cannot be reached now, and perhaps later."""
 
 
-def open_container(address: Address, *, live: bool = False, silence: float = TIMEOUT) -> InputContainer:
-    """Opens what an address names.
+@dataclass(frozen=True, slots=True)
+class Media:
+    """An address with everything that FFmpeg needs to open it."""
 
-    Args:
-        address: of any kind.
-        live: whether it comes as it happens, so that it must be opened quickly.
-        silence: seconds that a server may take, now and (see `longest_silence`) for each later packet.
+    address: Address
+    url: str
+    """File name or URL in FFmpeg's form."""
+    explain: Explain
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Options of the demuxer and the protocol."""
+    timeout: tuple[float, float] | None = None
+    """Seconds without data until opening fails, and until reading fails; None: local, reading waits for ever."""
+    seekable: bool = False
+    """Seeking is worth an attempt."""
+
+    @property
+    def remote(self) -> bool:
+        """Whether reading may fail at any time because a server or a device went away."""
+        return self.timeout is not None
+
+
+def open_container(media: Media) -> InputContainer:
+    """Open the demuxer of an input.
 
     Raises:
-        Unreachable: it does not answer now.
-        InputError: there is nothing, or nothing that could be a video.
+        Unreachable: the input does not answer now.
+        InputError: the input does not exist, or cannot be a video.
     """
-    if address.kind == "file":
-        _check_file(address.name)
     begin = time.monotonic()
     try:
         container = av.open(
-            _device(address) if address.kind == "webcam" else address.target,
-            format=address.format,
-            options=_options(address) if live else {},
-            timeout=(silence, longest_silence(address, silence)) if address.remote else None,
+            media.url,
+            format=media.address.format,
+            options=dict(media.options),
+            timeout=media.timeout,
             metadata_errors="ignore",
         )
     except (FFmpegError, ValueError) as error:
-        raise _explain(error, address, silence, late=time.monotonic() - begin >= silence * ALMOST) from None
+        late = media.timeout is not None and time.monotonic() - begin >= media.timeout[0] * TIMEOUT_SHARE
+        raise media.explain(error, media.address, late) from None
     if container.format.name == "tty":  # FFmpeg would play any .txt as ANSI art
         container.close()
-        why = "it is a text file"
-        raise InputError(f"{address.name}: not a video", why, "name a video, or @FILE to read a list of inputs from it")
+        why, todo = "it is a text file", "name a video, or @FILE to read a list of inputs from it"
+        raise InputError(f"{media.address.name}: not a video", why, todo)
     return container
 
 
-def is_endless(container: InputContainer) -> bool:
-    """Whether what comes over http has no known end."""
-    return not container.duration and (container.format.name in ENDLESS or container.size <= 0)
+def error_reason(error: Exception) -> str:
+    """Return the operating system's or FFmpeg's description of an error."""
+    return (getattr(error, "strerror", None) or type(error).__name__).lower()
 
 
-def longest_silence(address: Address, silence: float) -> float:
-    """Seconds without a picture after which a source is dead, where they are `silence` for most."""
-    return silence * SEGMENTED if address.segmented else silence
+def explain_not_a_video(address: Address) -> InputError:
+    """Return the error for data that FFmpeg does not recognize."""
+    why = "no known format, or damaged at its very beginning"
+    return InputError(f"{address.name}: not a video", why, "check that it plays elsewhere")
 
 
-def can_seek(address: Address) -> bool:
-    """Whether going back in the source is worth a try: not in pipes."""
-    return address.kind == "http" or (address.kind == "file" and stat.S_ISREG(Path(address.name).stat().st_mode))
-
-
-def why_lost(error: FFmpegError, silence: float) -> str:
-    """Why nothing more comes from what was open.
+def explain_lost(error: FFmpegError, silence: float) -> str:
+    """Return the reason for which reading an open input failed.
 
     Args:
-        error: what reading raised.
-        silence: seconds that were waited.
+        error: exception that reading raised.
+        silence: timeout in seconds.
     """
     if isinstance(error, av.error.ExitError):
         return f"nothing came for {silence:g} s"
@@ -103,133 +104,83 @@ def why_lost(error: FFmpegError, silence: float) -> str:
         return "the device was unplugged"
     if isinstance(error, OSError) and error.errno == errno.EIO:
         return "the connection broke"
-    return (error.strerror or type(error).__name__).lower()
+    return error_reason(error)
 
 
-def _options(address: Address) -> dict[str, str]:
-    if address.kind == "webcam":
-        return {"framerate": "30"} if address.format == "avfoundation" else {}
-    return BY_SCHEME.get(address.target.partition("://")[0].lower(), LIVE)
+def find_video_stream(container: InputContainer, name: str) -> VideoStream:
+    """Return the first video stream that is not a still picture beside the sound (cover art).
+
+    Raises:
+        InputError: there is none, or its codec is unknown.
+    """
+    for stream in container.streams.video:
+        if not stream.disposition & STILL_PICTURES:
+            if not stream.codec_context:
+                raise InputError(f"{name}: its video codec is unknown", todo="convert it to H.264")
+            return stream
+    kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+    raise InputError(f"{name}: there is no video in it", f"it holds {kinds}")
 
 
-def _device(address: Address) -> str:
-    """What the demuxer of a platform calls a webcam."""
-    device = address.target
-    if address.format == "avfoundation":
-        return f"{device}:none"
-    if address.format != "dshow":
-        return device
-    if device.isdigit():
-        names = [each.name for each in enumerate_input_devices("dshow") if "video" in each.media_types]
-        if int(device) >= len(names):
-            raise InputError(
-                f"{address.name}: no such webcam", f"there are {len(names)}", "plug it in, or choose another number"
-            )
-        device = names[int(device)]
-    return f"video={device}"
+def find_audio_streams(container: InputContainer, video: VideoStream) -> tuple[list[Stream], list[str]]:
+    """Return the audio streams, and a run note on every other stream, which cannot be carried."""
+    tracks: list[Stream] = []
+    notes: list[str] = []
+    for stream in container.streams:
+        codec = stream.codec_context.name if stream.codec_context else None
+        if stream.type == "audio" and codec:
+            tracks.append(stream)
+        elif stream.index != video.index:
+            notes.append(f"{stream.type} stream {stream.index} ({codec or 'unknown codec'}) is not carried over")
+    return tracks, notes
 
 
-def _check_file(name: str) -> None:
-    path = Path(name)
-    if path.is_dir():
-        raise InputError(f"{name}: is a directory", todo="name a video in it")
-    if not path.exists():
-        raise InputError(f"{name}: no such file", todo="check the path; quote names that hold spaces")
-    if path.is_file() and path.stat().st_size == 0:
-        raise InputError(
-            f"{name}: the file is empty", "the recording or the copy did not finish", "copy or record it again"
-        )
+def describe_video(
+    name: str,
+    container: InputContainer,
+    video: VideoStream,
+    first: VideoFrame,
+    conversion: Conversion,
+    tracks: Sequence[Stream] = (),
+) -> tuple[VideoInfo, list[str]]:
+    """Return the properties of a video whose first frame is decoded, and run notes on changes that were necessary.
+
+    Args:
+        name: the source as shown to people.
+        container: demuxer of the video.
+        video: stream of the video.
+        first: first frame of the video.
+        conversion: conversion of its frames to pictures.
+        tracks: streams that are carried beside it.
+    """
+    width, height = conversion.displayed
+    aspect = as_fraction(video.sample_aspect_ratio) or Fraction(1)
+    turned = f"a rotation of {first.rotation} degrees is rounded to {conversion.rotation}"
+    info = VideoInfo(
+        uri=name,
+        width=width,
+        height=height,
+        rotation=conversion.rotation,
+        time_base=as_fraction(video.time_base) or DEFAULT_TIME_BASE,
+        average_rate=as_fraction(video.average_rate),
+        frames=video.frames or None,
+        duration=_duration(container, video),
+        codec=video.codec_context.name,
+        pixel_aspect=1 / aspect if conversion.rotation % 180 else aspect,
+        color=color_tags(first),
+        tracks=tuple(Track(track.index, track.type, track.codec_context.name, track) for track in tracks),
+    )
+    return info, [turned] if first.rotation % 90 else []
 
 
-def _explain(error: Exception, address: Address, silence: float, *, late: bool) -> InputError:
-    reason = (getattr(error, "strerror", None) or type(error).__name__).lower()
-    if address.kind == "webcam":
-        return _explain_webcam(error, address, reason)
-    if address.kind == "pattern":
-        todo = "try test: or test:size=1280x720:rate=25, or lavfi: with a filter graph of FFmpeg"
-        return InputError(f"{address.name}: not a test pattern", reason, todo)
-    if address.kind in ("stream", "http"):
-        return _explain_server(error, address, reason, silence, late)
-    if isinstance(error, PermissionError):
-        return InputError(
-            f"{address.name}: no permission to read it", todo="change its permissions or run as its owner"
-        )
-    if isinstance(error, av.error.InvalidDataError):
-        return _explain_invalid(address)
-    return InputError(f"{address.name}: cannot be opened", reason)
+def _duration(container: InputContainer, video: VideoStream) -> float | None:
+    """Return the duration in seconds according to the stream, else according to the container."""
+    base = as_fraction(video.time_base)
+    if video.duration and base:
+        return float(video.duration * base)
+    return container.duration / 1e6 if container.duration else None
 
 
-def _explain_server(error: Exception, address: Address, reason: str, silence: float, late: bool) -> InputError:
-    name = address.name
-    # A stalled RTSP server looks like invalid data.
-    if isinstance(error, av.error.ExitError) or late:
-        return Unreachable(
-            f"{name}: the server did not answer for {silence:g} s", todo="check the address and the network"
-        )
-    if isinstance(error, av.error.HTTPUnauthorizedError):
-        return InputError(
-            f"{name}: the server asks for a user and password", reason, "write them as USER:PASSWORD@ before the host"
-        )
-    if isinstance(error, av.error.HTTPForbiddenError):
-        return InputError(f"{name}: the server refuses access", reason, "ask its owner, or use another account")
-    if isinstance(error, av.error.HTTPNotFoundError):
-        return InputError(f"{name}: there is no such video on the server", reason, "check the path behind the host")
-    if isinstance(error, av.error.HTTPBadRequestError):
-        return InputError(f"{name}: the server refuses", reason, "check the address")
-    if isinstance(error, av.error.HTTPClientError):  # too many viewers, among others
-        return Unreachable(
-            f"{name}: the server refuses for now", reason, "check the address; it may allow no further viewer"
-        )
-    if isinstance(error, av.error.ProtocolNotFoundError):
-        return InputError(f"{name}: cannot read from this kind of address", reason, "ask for another address")
-    if isinstance(error, av.error.InvalidDataError):
-        if address.kind == "http":
-            return _explain_invalid(address)
-        return Unreachable(
-            f"{name}: the server sends no video", "what it says is not understood", "check that it plays elsewhere"
-        )
-    if isinstance(error, ConnectionRefusedError):
-        return Unreachable(
-            f"{name}: the connection was refused", "nobody listens there", "check host and port; is it switched on?"
-        )
-    if isinstance(error, av.error.EOFError):
-        return Unreachable(
-            f"{name}: the server hung up", "it sent nothing", "check the address; it may allow no further viewer"
-        )
-    if isinstance(error, OSError) and error.errno == errno.EIO:
-        return Unreachable(
-            f"{name}: cannot be reached", "its name is not known, or the connection broke", "check host and network"
-        )
-    return Unreachable(f"{name}: cannot be opened", reason, "check the address and the network")
-
-
-def _explain_webcam(error: Exception, address: Address, reason: str) -> InputError:
-    what = f"{address.name}: the webcam cannot be opened"
-    if isinstance(error, ValueError) and not isinstance(error, FFmpegError):
-        return InputError(
-            what, f"webcams cannot be read on {sys.platform} with this PyAV", "use its network address instead"
-        )
-    if isinstance(error, FileNotFoundError):
-        why = f"there is no {address.target}"
-        return InputError(
-            f"{address.name}: no such webcam", why, "plug it in, choose another number, or try test: without a camera"
-        )
-    if isinstance(error, PermissionError):
-        return InputError(what, reason, "on Linux: sudo usermod -aG video $USER, then log in again")
-    if isinstance(error, OSError) and error.errno == errno.EBUSY:
-        return InputError(what, "another program uses it", "close that program")
-    if isinstance(error, OSError) and error.errno in (errno.ENODEV, errno.EIO, errno.ENXIO):
-        return Unreachable(what, reason, "plug it in again")
-    return InputError(what, reason, "check that it is a camera")
-
-
-def _explain_invalid(address: Address) -> InputError:
-    if address.kind == "file" and Path(address.name).is_file():
-        with open(address.name, "rb") as file:
-            if file.read(8)[4:] == b"ftyp":
-                why = "the recording was cut off before its index (moov) was written, or the file is damaged"
-                return InputError(
-                    f"{address.name}: the video has no readable index", why, "copy it again, or repair it with untrunc"
-                )
-    why = "no known format, or damaged at its very beginning"
-    return InputError(f"{address.name}: not a video", why, "check that it plays elsewhere")
+def as_fraction(value: Any) -> Fraction | None:
+    """Convert a rational number of any version of PyAV; return None if it is unknown."""
+    return Fraction(int(value.numerator), int(value.denominator)) if value else None

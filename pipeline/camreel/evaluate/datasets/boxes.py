@@ -12,7 +12,7 @@ from typing import Annotated, Self
 import numpy as np
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from camreel.annotations import NONE, Truth
+from camreel.annotations import NO_ACTION, Truth
 from camreel.errors import InputError
 from camreel.evaluate.datasets.files import AGAIN, clipped, frame_times, header, named, read_record
 from camreel.evaluate.eval_video import Case, Marks
@@ -111,7 +111,7 @@ def _case(path: Path, clip: _Clip) -> Case:
 
 def _load(video: Path, path: Path, clip: _Clip, scratch: Path) -> tuple[Path, Truth]:
     times = frame_times(video)
-    actions, boxes = np.full((len(times), 1), NONE, np.int16), np.full((len(times), 1, 4), np.nan, np.float32)
+    actions, boxes = np.full((len(times), 1), NO_ACTION, np.int16), np.full((len(times), 1, 4), np.nan, np.float32)
     for frame in clip.frames:
         if frame.i >= len(times):
             why = f"it has {len(times)} frames, and boxes on frame {frame.i}, counted from 0"

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from camreel.annotations import NONE, Truth
+from camreel.annotations import NO_ACTION, Truth
 from camreel.errors import InputError
 from camreel.evaluate.datasets.files import AGAIN, header, named, read_record
 from camreel.evaluate.eval_video import Case
@@ -72,7 +72,7 @@ def _names() -> Sequence[str]:
 def _load(video: Path, path: Path, label: str, rate: float, scratch: Path) -> tuple[Path, Truth]:
     masks = _masks(path)
     seen = masks.any(axis=(1, 2))
-    actions = np.where(seen, 0, NONE).astype(np.int16)[:, None]
+    actions = np.where(seen, 0, NO_ACTION).astype(np.int16)[:, None]
     times = np.arange(len(masks)) / rate
     height, width = masks.shape[1:]
     return video, Truth((label,), width, height, times, actions, _boxes(masks)[:, None], masks)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from camreel.annotations import TRUTH_TAIL, Truth, read_origin, read_truth
+from camreel.annotations import TRUTH_SUFFIX, Truth, read_origin, read_truth
 from camreel.errors import ConfigError, InputError
 from camreel.evaluate.eval_video import Case
 from camreel.synthetic import SPLITS, film
@@ -64,9 +64,9 @@ def _render(split: str, seed: int, folder: Path) -> tuple[Path, Truth]:
 def _read(folder: Path) -> list[Case]:
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}", todo="name a folder that `camreel figures` wrote")
-    truths = sorted(folder.glob(f"*{TRUTH_TAIL}"))
+    truths = sorted(folder.glob(f"*{TRUTH_SUFFIX}"))
     if not truths:
-        raise InputError(f"{folder} has no truths", f"no file in it ends in {TRUTH_TAIL}", MAKE)
+        raise InputError(f"{folder} has no truths", f"no file in it ends in {TRUTH_SUFFIX}", MAKE)
     return [_case(path) for path in truths]
 
 
@@ -77,5 +77,5 @@ def _case(path: Path) -> Case:
         raise InputError(f"{path} has no video", f"there is no {video.name} beside it", MAKE)
     seconds = float(times[-1]) if len(times) else 0.0
     return Case(
-        path.name.removesuffix(TRUTH_TAIL), origin.split, origin.seed, seconds, lambda _: (video, read_truth(path))
+        path.name.removesuffix(TRUTH_SUFFIX), origin.split, origin.seed, seconds, lambda _: (video, read_truth(path))
     )

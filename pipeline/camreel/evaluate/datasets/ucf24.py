@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
-from camreel.annotations import NONE, Truth
+from camreel.annotations import NO_ACTION, Truth
 from camreel.errors import InputError
 from camreel.evaluate.datasets.files import AGAIN, clipped, frame_times, header, named, read_record
 from camreel.evaluate.eval_video import Case
@@ -112,7 +112,7 @@ def _load(video: Path, path: Path, classes: tuple[str, ...], scratch: Path) -> t
         raise InputError(
             f"{path} does not fit", f"the video has {len(times)} frames, the boxes are for {record.num_frames}", AGAIN
         )
-    actions = np.full((len(times), len(record.tubes)), NONE, np.int16)
+    actions = np.full((len(times), len(record.tubes)), NO_ACTION, np.int16)
     boxes = np.full((*actions.shape, 4), np.nan, np.float32)
     for actor, tube in enumerate(record.tubes):
         span = slice(tube.start_frame, tube.end_frame_exclusive)

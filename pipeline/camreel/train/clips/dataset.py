@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from camreel.errors import InputError
-from camreel.sources.inputs import VIDEOS
+from camreel.sources.inputs import VIDEO_SUFFIXES
 
 Part = Literal["train", "val"]
 PARTS: tuple[Part, ...] = ("train", "val")
@@ -91,7 +91,11 @@ def _folders(folder: Path) -> Iterator[Example]:
         root = folder / part if part else folder
         for place in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
             for path in sorted(place.iterdir()):
-                if path.suffix.lower() in VIDEOS and not path.name.startswith(".") and ".camreel." not in path.name:
+                if (
+                    path.suffix.lower() in VIDEO_SUFFIXES
+                    and not path.name.startswith(".")
+                    and ".camreel." not in path.name
+                ):
                     yield Example(path, place.name, groups.get(path.name, str(path)), part)
 
 

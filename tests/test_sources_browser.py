@@ -7,27 +7,27 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 import pytest
-from camreel.sources.browser import PAUSE, pushed_connections
+from camreel.sources.browser import MAX_PAUSE_SECONDS, browser_connections
 from camreel.structures import Frame, VideoInfo
 
 RNG = np.random.default_rng(0)
 
 
 def jpeg(width: int = 64, height: int = 48, level: int | None = None) -> bytes:
-    """A picture of noise, or of one level of grey."""
+    """A picture of noise, or of one level of gray."""
     noise = RNG.integers(0, 256, (height, width, 3), dtype=np.uint8)
     return cv2.imencode(".jpg", noise if level is None else np.full_like(noise, level))[1].tobytes()
 
 
 def claiming(data: bytes, width: int, height: int) -> bytes:
-    """A JPEG that says it is of another size."""
+    """A JPEG whose header claims another size."""
     at = data.index(b"\xff\xc0") + 5
     return data[:at] + height.to_bytes(2, "big") + width.to_bytes(2, "big") + data[at + 4 :]
 
 
 def received(sent: list[tuple[float, bytes]]) -> list[tuple[VideoInfo, list[Frame], int]]:
-    """Of every source its info, its frames, and how many pictures were corrupt."""
-    return [(source.info, list(source), source.corrupt) for source in pushed_connections(iter(sent), "a visitor")]
+    """Info, frames and number of corrupt pictures of every source."""
+    return [(source.info, list(source), source.corrupt) for source in browser_connections(iter(sent), "a visitor")]
 
 
 def test_every_picture_is_a_frame_by_its_arrival():
@@ -50,7 +50,7 @@ def test_broken_pictures_are_counted_and_skipped():
     assert (len(frames), corrupt) == (2, len(bad))
 
 
-def test_where_nothing_can_be_decoded_there_is_no_source():
+def test_there_is_no_source_if_nothing_can_be_decoded():
     assert received([]) == []
     assert received([(1.0, b"no"), (2.0, b"picture")]) == []
 
@@ -67,20 +67,20 @@ def test_another_size_begins_a_new_part_and_time_and_index_go_on():
 
 
 def test_a_pause_begins_a_new_part():
-    arrivals = [0.0, 0.9 * PAUSE, 3 * PAUSE, 3 * PAUSE + 0.1]
+    arrivals = [0.0, 0.9 * MAX_PAUSE_SECONDS, 3 * MAX_PAUSE_SECONDS, 3 * MAX_PAUSE_SECONDS + 0.1]
     parts = received([(arrival, jpeg()) for arrival in arrivals])
     assert [[frame.captured for frame in part] for _, part, _ in parts] == [arrivals[:2], arrivals[2:]]
     assert [frame.time for _, part, _ in parts for frame in part] == pytest.approx(arrivals)
 
 
-def test_corrupt_pictures_are_told_by_the_part_they_came_in():
+def test_corrupt_pictures_are_counted_in_their_own_part():
     sent = [(0.0, jpeg()), (0.1, b"x"), (0.2, jpeg(32, 32)), (0.3, b"x"), (0.4, b"x"), (0.5, jpeg(32, 32))]
     assert [corrupt for _, _, corrupt in received(sent)] == [1, 2]
 
 
-def test_closing_a_source_lets_the_next_one_have_what_is_left():
+def test_closing_a_source_leaves_the_remaining_pictures_to_the_next_one():
     sent = iter([(number / 10, jpeg()) for number in range(4)])
-    sources = pushed_connections(sent, "a visitor")
+    sources = browser_connections(sent, "a visitor")
     first = next(sources)
     with first:
         assert next(iter(first)).index == 0
@@ -96,6 +96,6 @@ def test_nothing_is_decoded_before_it_is_asked_for():
             taken.append(number)
             yield number / 10, jpeg()
 
-    sources = pushed_connections(sent(), "a visitor")
+    sources = browser_connections(sent(), "a visitor")
     next(iter(next(sources)))
     assert taken == [0]

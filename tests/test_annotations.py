@@ -1,4 +1,4 @@
-"""Truths: what fits together, what survives the way to disk and back, what is said about files that do not."""
+"""Ground truth: consistent arrays, files that are read back as they were written, and errors of damaged files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ from pathlib import Path
 import numpy as np
 import orjson
 import pytest
-from camreel.annotations import NONE, Origin, Truth, check_truth, find_truth, read_origin, read_truth, runs, truth_path, write_truth
+from camreel.annotations import (
+    NO_ACTION,
+    Origin,
+    Truth,
+    action_runs,
+    check_truth,
+    find_truth,
+    read_origin,
+    read_truth,
+    truth_path,
+    write_truth,
+)
 from camreel.errors import InputError, OutputError
 from camreel.structures import VideoInfo
 
@@ -19,7 +30,7 @@ ORIGIN = Origin("clip.mp4", 7, "pair")
 
 def truth(frames: int = 6, width: int = 20, height: int = 10) -> Truth:
     """Two actors: the first jumps in frames 1 to 3 and falls from 4 on, the second is not seen in frame 0."""
-    actions = np.full((frames, 2), NONE, np.int16)
+    actions = np.full((frames, 2), NO_ACTION, np.int16)
     actions[1:4, 0], actions[4:, 0] = 1, 2
     boxes = np.tile(np.array([[2, 1, 6, 9], [11, 3, 19, 8]], np.float32), (frames, 1, 1))
     boxes[0, 1] = np.nan
@@ -65,16 +76,16 @@ def edit(path: Path, **changes: object) -> None:
         ("masks", np.full((6, 10, 20), 3, np.uint8), "name actor 2, but there are 2"),
     ],
 )
-def test_what_does_not_fit_together_is_no_truth(name, value, why):
+def test_inconsistent_arrays_are_refused(name, value, why):
     with pytest.raises(ValueError) as caught:
         dataclasses.replace(truth(), **{name: value})
     assert why in str(caught.value)
 
 
-def test_runs_are_half_open_and_leave_out_what_is_no_action():
-    assert list(runs(np.array([-1, 1, 1, 0, -1, -1, 2], np.int16))) == [(1, 1, 3), (0, 3, 4), (2, 6, 7)]
-    assert list(runs(np.array([2, 2], np.int16))) == [(2, 0, 2)]
-    assert list(runs(np.array([-1, -1], np.int16))) == list(runs(np.array([], np.int16))) == []
+def test_runs_are_half_open_and_leave_out_no_action():
+    assert list(action_runs(np.array([-1, 1, 1, 0, -1, -1, 2], np.int16))) == [(1, 1, 3), (0, 3, 4), (2, 6, 7)]
+    assert list(action_runs(np.array([2, 2], np.int16))) == [(2, 0, 2)]
+    assert list(action_runs(np.array([-1, -1], np.int16))) == list(action_runs(np.array([], np.int16))) == []
 
 
 def test_a_truth_fits_its_video():
@@ -98,7 +109,7 @@ def test_a_truth_of_another_video_is_refused(changes, why):
 # -- on disk
 
 
-def test_what_is_written_is_read_back(path):
+def test_a_truth_is_read_back_as_it_was_written(path):
     back, wrote = read_truth(path), truth()
     for name in ("times", "actions", "boxes", "masks"):
         np.testing.assert_allclose(getattr(back, name), getattr(wrote, name), rtol=0, atol=1e-6)
@@ -109,7 +120,7 @@ def test_what_is_written_is_read_back(path):
     assert sorted(p.name for p in path.parent.iterdir()) == ["clip.masks.npz", "clip.truth.json"]
 
 
-def test_people_can_read_it(path):
+def test_the_json_is_readable(path):
     record = orjson.loads(path.read_bytes())
     assert record["schema"] == "camreel.truth/1" and record["video"] == "clip.mp4" and record["frames"] == 6
     first, second = record["actors"]
@@ -138,12 +149,12 @@ def test_masks_may_be_left_out(path, tmp_path):
 @pytest.mark.parametrize("width", [8, 13, 16])
 def test_masks_of_any_width_come_back(width, tmp_path):
     masks = np.random.default_rng(0).integers(0, 3, (4, 6, width)).astype(np.uint8)
-    boxes, actions = np.full((4, 2, 4), np.nan, np.float32), np.full((4, 2), NONE, np.int16)
+    boxes, actions = np.full((4, 2, 4), np.nan, np.float32), np.full((4, 2), NO_ACTION, np.int16)
     write_truth(tmp_path / "c.truth.json", Truth(CLASSES, width, 6, np.arange(4.0), actions, boxes, masks), ORIGIN)
     assert np.array_equal(read_truth(tmp_path / "c.truth.json").masks, masks)
 
 
-def test_a_film_may_be_empty(tmp_path):
+def test_a_truth_may_have_no_actors(tmp_path):
     nobody = Truth(CLASSES, 8, 6, np.arange(2.0), np.zeros((2, 0), np.int16), np.zeros((2, 0, 4), np.float32))
     write_truth(tmp_path / "d.truth.json", nobody, ORIGIN)
     assert read_truth(tmp_path / "d.truth.json").boxes.shape == (2, 0, 4)
@@ -199,7 +210,7 @@ def test_a_missing_file_is_an_input_error(tmp_path):
         read_truth(tmp_path / "none.truth.json")
 
 
-def test_missing_masks_are_an_error_only_for_whom_they_matter(path):
+def test_missing_masks_are_an_error_only_if_they_are_wanted(path):
     path.with_name("clip.masks.npz").unlink()
     assert read_truth(path, masks=False).masks is None
     with pytest.raises(InputError, match=r"cannot read the masks .*clip\.masks\.npz"):
@@ -227,9 +238,15 @@ def test_masks_are_never_unpickled(path):
         read_truth(path)
 
 
-def test_what_cannot_be_written_is_an_output_error(tmp_path):
-    with pytest.raises(OutputError, match="No such file"):
-        write_truth(tmp_path / "none" / "a.truth.json", truth(), ORIGIN)
+def test_the_folder_of_a_truth_is_created(tmp_path):
+    write_truth(tmp_path / "new" / "a.truth.json", truth(), ORIGIN)
+    assert read_truth(tmp_path / "new" / "a.truth.json").masks is not None
+
+
+def test_an_unwritable_file_is_an_output_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"cannot write .*a\.masks\.npz"):
+        write_truth(tmp_path / "file" / "a.truth.json", truth(), ORIGIN)
     (tmp_path / "a.truth.json").mkdir()
     with pytest.raises(OutputError, match="cannot write"):
         write_truth(tmp_path / "a.truth.json", truth(), ORIGIN)
