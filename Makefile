@@ -3,7 +3,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Split, seed and seconds of each.
 SAMPLES := single-7-5 pair-12-6 crowd-3-6 sequence-6-8 moving-5-6
-DEMO := sample_videos/pair-0012
 
 .PHONY: help install demo test lint format samples clean
 
@@ -21,8 +20,7 @@ help:  ## show this
 install: .venv/installed  ## make .venv with camreel in it
 
 demo: install  ## show the actions in a sample video: writes demo/
-	$(BIN)/camreel process $(DEMO).mp4 -c configs/demo.yaml -o demo/ --overwrite
-	@echo "Now open demo/$(notdir $(DEMO)).camreel.mp4; the records are in demo/$(notdir $(DEMO)).camreel.jsonl"
+	$(BIN)/camreel demo --overwrite
 
 test: install lint  ## run every test
 	$(BIN)/python -m pytest

@@ -1,4 +1,4 @@
-"""Settings: what they take, how layers lie on each other, what a wrong one is told."""
+"""The configuration: values of settings, resolution of files and flags, and errors."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 import yaml
-from camreel.config.resolution import Resolved, Setting, render, resolve
-from camreel.config.schema import Config, leaves
-from camreel.errors import ConfigError
-from camreel.options import parse_time
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+from camreel.config.resolution import Resolved, Setting, render, resolve
+from camreel.config.schema import Config, leaves
+from camreel.errors import ConfigError
+from camreel.options import parse_time
+from camreel.runtime.files import shipped
+
+CONFIGS = shipped("configs")
 
 
 def write(path: Path, text: str) -> str:
@@ -22,9 +24,9 @@ def write(path: Path, text: str) -> str:
     return str(path)
 
 
-def failure(**layers: object) -> ConfigError:
+def failure(**arguments: object) -> ConfigError:
     with pytest.raises(ConfigError) as caught:
-        resolve(**layers)  # type: ignore[arg-type]
+        resolve(**arguments)  # type: ignore[arg-type]
     assert caught.value.exit_code == 2
     assert all("\n" not in line for line in (caught.value.what, caught.value.why, caught.value.todo))
     return caught.value
@@ -50,12 +52,14 @@ def test_times_are_read_as_people_write_them(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "1:xx", "-1", "1:30s", "1:2:3:4", "12,5", "1e3", "nan", "inf", "5m"])
-def test_what_is_no_time_is_refused(text: str) -> None:
+def test_a_text_that_is_not_a_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not a time"):
         parse_time(text)
 
 
-@pytest.mark.parametrize("text", ["start=1:30", "start=00:01:30", "start=90", "start=90s", "start='1:30'", "start=90.0"])
+@pytest.mark.parametrize(
+    "text", ["start=1:30", "start=00:01:30", "start=90", "start=90s", "start='1:30'", "start=90.0"]
+)
 def test_times_mean_the_same_in_yaml(text: str) -> None:
     assert resolve(sets=[text]).config.start == 90
 
@@ -89,16 +93,18 @@ def test_with_model_changes_only_what_is_given() -> None:
     assert changed.localize.classes == ("3",)
 
 
-def test_nothing_given_is_the_defaults() -> None:
+def test_without_settings_all_values_are_the_defaults() -> None:
     resolved = resolve()
     assert resolved.config == Config()
     assert set(resolved.origins.values()) == {"default"}
 
 
-def test_later_layers_win_and_are_named_as_origin(tmp_path: Path) -> None:
+def test_later_sources_win_and_are_named_as_origin(tmp_path: Path) -> None:
     one = write(tmp_path / "one.yaml", "model:\n  name: a\n  weights: b\nlocalize:\n  top_k: 4\n  min_score: 0.2\n")
     two = write(tmp_path / "two.yaml", "# a comment\nlocalize: {top_k: 5}\nmodel.weights: c\n")
-    resolved = resolve([one, two], ["localize.top_k=6", "localize.min_score=0.3"], [Setting("localize.top_k", "7", "--top-k")])
+    resolved = resolve(
+        [one, two], ["localize.top_k=6", "localize.min_score=0.3"], [Setting("localize.top_k", "7", "--top-k")]
+    )
     assert resolved.config.model.name == "a"
     assert resolved.config.model.weights == "c"
     assert resolved.config.localize.top_k == 7
@@ -110,9 +116,9 @@ def test_later_layers_win_and_are_named_as_origin(tmp_path: Path) -> None:
     assert origins["video.crf"] == "default"
 
 
-def test_origins_tell_every_setting() -> None:
+def test_every_setting_has_an_origin_and_a_description() -> None:
     assert list(resolve().origins) == list(leaves())
-    assert all(schema.get("description") for key, schema in leaves().items()), "every setting says what it is"
+    assert all(schema.get("description") for key, schema in leaves().items()), "every setting has a description"
 
 
 def test_a_name_stands_for_a_file_in_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,6 +128,34 @@ def test_a_name_stands_for_a_file_in_configs(tmp_path: Path, monkeypatch: pytest
     assert resolve(["fast"]).origins["video.crf"] == "configs/fast.yaml:2"
     error = failure(files=["fats"])
     assert "fats" in error.what and "fast" in error.todo
+
+
+def test_a_name_stands_for_a_shipped_file_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    resolved = resolve(["fast"])
+    assert resolved.config.smooth.name == "ema"
+    assert resolved.origins["smooth.name"] == f"{CONFIGS / 'fast.yaml'}:3"
+
+
+def test_a_file_in_configs_wins_over_a_shipped_one_of_the_same_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "configs").mkdir()
+    write(tmp_path / "configs/fast.yaml", "video:\n  crf: 30\n")
+    monkeypatch.chdir(tmp_path)
+    assert resolve(["fast"]).config == Config().changed(video={"crf": 30})
+    assert resolve(["webcam"]).config.causal, "the other shipped files are still found"
+
+
+def test_an_unknown_name_lists_the_shipped_files_and_those_in_configs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "configs").mkdir()
+    write(tmp_path / "configs/mine.yaml", "")
+    monkeypatch.chdir(tmp_path)
+    error = failure(files=["fastt"])
+    assert error.why == "it is neither a file nor one of accurate, default, demo, fast, mine, webcam"
+    assert "'fast'" in error.todo
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "model:\n", "model:\n  # nothing\nvideo: ~\n"])
@@ -151,14 +185,14 @@ def test_empty_files_and_sections_change_nothing(tmp_path: Path, text: str) -> N
         ("? [a]\n: b\n", 2, "unknown setting"),
     ],
 )
-def test_a_wrong_file_is_told_where_and_why(tmp_path: Path, text: str, line: int, words: str) -> None:
+def test_an_error_in_a_file_names_the_line_and_the_reason(tmp_path: Path, text: str, line: int, words: str) -> None:
     error = failure(files=[write(tmp_path / "c.yaml", text)])
     assert f"c.yaml:{line}" in str(error)
     for word in words.split():
         assert word in str(error)
 
 
-def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_are_errors(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes(b"model:\n  name: \xff\n")
     assert "UTF-8" in failure(files=[str(tmp_path / "latin.yaml")]).what
     assert "nowhere.yaml" in failure(files=[str(tmp_path / "nowhere.yaml")]).what
@@ -170,13 +204,13 @@ def test_a_set_needs_a_key_and_a_value(text: str) -> None:
     assert "a.b=c" in failure(sets=[text]).what
 
 
-def test_an_error_names_the_flag_it_came_by() -> None:
+def test_an_error_names_the_flag_that_gave_the_value() -> None:
     error = failure(flags=[Setting("video.style", "heatmp", "--style")])
     assert error.what == "--style heatmp is not possible"
     assert error.todo == "did you mean 'heatmap'?"
 
 
-def test_null_gives_back_the_default_of_a_file(tmp_path: Path) -> None:
+def test_null_restores_the_default(tmp_path: Path) -> None:
     file = write(tmp_path / "c.yaml", "model:\n  map_size: 160\n")
     assert resolve([file], ["model.map_size=null"]).config.model.map_size is None
 
@@ -189,7 +223,7 @@ AWKWARD = ["plain", "a, b", "null", "3", "yes", "x: y #z", "'", '"', "[1]", "", 
 
 
 @pytest.mark.parametrize("text", AWKWARD)
-def test_what_is_printed_reads_back_the_same(tmp_path: Path, text: str) -> None:
+def test_printed_settings_read_back_the_same(tmp_path: Path, text: str) -> None:
     flags = [Setting("model.name", text, "--model"), Setting("localize.classes", ["x", text], "--classes")]
     resolved = resolve(sets=["start=1:30", "localize.min_score=1e-6", "video.audio=no"], flags=flags)
     assert reread(resolved, tmp_path).config == resolved.config
@@ -197,12 +231,14 @@ def test_what_is_printed_reads_back_the_same(tmp_path: Path, text: str) -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20), st.floats(0, 1))
 def test_any_value_reads_back_the_same(text: str, score: float) -> None:
-    resolved = resolve(flags=[Setting("model.name", text, "--model"), Setting("localize.min_score", score, "--min-score")])
+    resolved = resolve(
+        flags=[Setting("model.name", text, "--model"), Setting("localize.min_score", score, "--min-score")]
+    )
     again = Config.model_validate(yaml.safe_load(render(resolved)))
     assert again == resolved.config
 
 
-def test_every_printed_value_says_where_it_comes_from() -> None:
+def test_every_printed_value_has_its_origin_beside_it() -> None:
     lines = render(resolve(sets=["model.batch=2"])).splitlines()
     values = [line for line in lines if not line.endswith(":")]
     assert all("  # " in line for line in values)
@@ -211,7 +247,7 @@ def test_every_printed_value_says_where_it_comes_from() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
-def test_shipped_files_hold_only_what_differs(path: Path) -> None:
+def test_shipped_files_hold_only_differences_from_the_defaults(path: Path) -> None:
     resolved = resolve([str(path)])
     default = resolve()
     given_here = [key for key, origin in resolved.origins.items() if origin != "default"]
@@ -224,4 +260,4 @@ def test_shipped_files_hold_only_what_differs(path: Path) -> None:
 
 def test_the_shipped_files_are_there() -> None:
     assert {path.stem for path in CONFIGS.glob("*.yaml")} >= {"default", "fast", "accurate", "webcam"}
-    assert resolve([str(CONFIGS / "webcam.yaml")]).config.smooth.causal
+    assert resolve([str(CONFIGS / "webcam.yaml")]).config.causal

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from camreel.annotations import check_truth, find_truth, read_origin, read_truth, truth_files
+from camreel.cli.process import DEMO_VIDEO
 from camreel.sources import open_source
 from camreel.structures import Picture
 from camreel.synthetic import film
@@ -38,8 +39,7 @@ def test_there_is_one_of_each_kind_and_nothing_else():
 
 
 def test_the_demo_shows_one_of_them():
-    demo = re.search(r"^DEMO := (.*)$", MAKEFILE, re.MULTILINE)
-    assert demo and (FOLDER.parent / f"{demo[1]}.mp4") in VIDEOS
+    assert FOLDER / DEMO_VIDEO in VIDEOS
 
 
 @pytest.mark.parametrize("video", VIDEOS, ids=NAMES)

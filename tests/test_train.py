@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from camreel.cli.app import main
-from camreel.cli.progress import Lines
+from camreel.cli.progress import LineReporter
 from camreel.cli.train import describe, view
 from camreel.evaluate import Calibration
 from camreel.options import parse_length
@@ -128,7 +128,7 @@ def test_progress_in_words():
 
 def test_a_log_has_a_line_now_and_then():
     now, stream = [0.0], io.StringIO()
-    lines = Lines(stream, lambda: now[0], describe, 30.0)
+    lines = LineReporter(stream, lambda: now[0], describe, 30.0)
     for second in range(0, 61, 5):
         now[0] = float(second)
         lines.update(TRAINING)

@@ -38,7 +38,7 @@ _HOMES = {
 }
 """Public name -> module that defines it."""
 
-__all__ = [  # noqa: F822 - the names are imported when they are first used
+__all__ = [
     "Action",
     "Box",
     "CamreelError",

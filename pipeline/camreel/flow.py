@@ -1,9 +1,10 @@
-"""READ FIRST. The whole program on one page: one list of stages, run as a chain of generators that one `ExitStack` closes.
+"""READ FIRST. The whole program on one page: a list of stages, run as a chain of generators.
 
-    source -> sample -> windows | recognize -> stitch | resample -> smooth -> foreground -> select -> refine -> localize -> link -> sinks
+    source -> sample -> windows | recognize -> stitch | resample -> smooth -> foreground -> select -> refine
+           -> localize -> link -> sinks
 
-Each `|` starts a lane of its own (`prefetch`): decoding, the network, and everything up to the outputs. Files, live runs, `evaluate` and
-`bench` all run the list that `build_stages` returns.
+Each `|` starts a lane of its own (`prefetch`): decoding, the network, and everything up to the outputs. Files, live
+runs, `evaluate` and `bench` all run the list that `build_stages` returns.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Stage:
     name: str
     run: Callable[[Iterable[Any]], Iterator[Any]]
     ahead: int = 0
-    """Items that may wait before this stage, which then starts a new lane; 0: it runs in the lane of the stage before it."""
+    """Items that may wait before this stage, which then starts a new lane; 0: no new lane."""
 
 
 def build_stages(
@@ -226,7 +227,7 @@ class _Run:
 
 
 def localize(
-    uri: str,
+    uri: str | Path,
     *,
     model: str | None = None,
     weights: str | None = None,
@@ -260,7 +261,7 @@ def localize(
         >>> found.summary.segments
     """
     config = (config or Config()).with_model(model, weights, classes)
-    return Localizations(uri, config, recognizer or load_recognizer(config))
+    return Localizations(str(uri), config, recognizer or load_recognizer(config))
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +297,7 @@ class Outputs:
 
 
 def process(
-    uri: str,
+    uri: str | Path,
     config: Config | None = None,
     *,
     video: str | Path | None = None,
@@ -306,8 +307,8 @@ def process(
 ) -> Summary:
     """Localize the actions of a video, and write the annotated video and the records.
 
-    Ctrl-C (KeyboardInterrupt) finishes the outputs with the frames that are done and is raised again; after any other error, what is
-    done is kept, valid, under partial names.
+    Ctrl-C (KeyboardInterrupt) finishes the outputs with the frames that are done and is raised again; after any other
+    error, what is done is kept, valid, under partial names.
 
     Args:
         uri: a video file.
@@ -328,7 +329,7 @@ def process(
     recognizer = recognizer or load_recognizer(config)
     outputs = Outputs(Path(video) if video is not None else None, Path(records) if records is not None else None)
     with ExitStack() as own:
-        source = own.enter_context(open_source(uri, start=config.start, end=config.end, audio=config.video.audio))
+        source = own.enter_context(open_source(str(uri), start=config.start, end=config.end, audio=config.video.audio))
         plan = make_plan(source.info, recognizer, config)
         # Opened before the first frame is decoded, so that an output that cannot be written costs nothing.
         sinks = _open_sinks(outputs, make_header(plan), config, own)

@@ -23,8 +23,6 @@ Ends = tuple[bool, bool]
 Note = Callable[[str], None]
 """Take a sentence about something that was done differently from the request."""
 
-# --- Networks --------------------------------------------------------------------------------------------------------------
-
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
@@ -36,9 +34,9 @@ class Geometry:
     start: Triple
     jump: Triple
     margin: int = 0
-    """Samples at each end of a clip that temporal zero padding reaches, for networks that keep the time axis and have a short
-    temporal receptive field. With these samples discarded, clips tile to the maps of the whole video. 0: each clip stands
-    for itself."""
+    """Samples at each end of a clip that temporal zero padding reaches, for networks that keep the time axis and have a
+    short temporal receptive field. With these samples discarded, clips tile to the maps of the whole video. 0: each
+    clip stands for itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ class LinearHead:
     bias: Tensor
     """b [C], float32."""
     pooling_weight: Callable[[tuple[int, int, int]], Tensor] | None = None
-    """Return m for a grid (T', h, w), a tensor of that shape with mean 1, where the pooling is not uniform; None: m = 1."""
+    """Return m for a grid (T', h, w): a tensor of that shape with mean 1, for pooling that is not uniform; None: 1."""
 
 
 class StreamState(Protocol):
@@ -111,15 +109,15 @@ class Recognizer(Protocol):
     """Foreground level at which boxes are cut, calibrated with the checkpoint; None: not calibrated."""
     geometry: Geometry
     streams: bool
-    """The network has `new_stream` and `forward_step`: live video is answered sample by sample instead of clip by clip."""
+    """The network has `new_stream` and `forward_step`, so live video is processed sample by sample."""
 
     def features(self, clips: Tensor, keep: tuple[int, int] | None = None) -> Features:
         """Run the backbone.
 
         Args:
             clips: normalized RGB [B, 3, T, H, W] on the recognizer's device, in its number format.
-            keep: for networks with a margin: half-open range of samples to return, at least a margin away from each end of
-                the clip that is not an end of the video. The maps hold only these samples.
+            keep: for networks with a margin: half-open range of samples to return, at least a margin away from each end
+                of the clip that is not an end of the video. The maps hold only these samples.
         """
         ...
 
@@ -149,8 +147,8 @@ class Recognizer(Protocol):
         The maps of a video in steps equal those of the whole video; each is returned at most `margin` samples late.
 
         Args:
-            samples: normalized RGB [B, 3, n, H, W] of the next n samples; at least margin + 1 where the videos start, and
-                possibly 0 where they end.
+            samples: normalized RGB [B, 3, n, H, W] of the next n samples; at least margin + 1 where the videos start,
+                and possibly 0 where they end.
             state: state of the same B videos, changed in place; empty where they start.
             ends: whether the videos start with these samples, and end with them.
 
@@ -192,9 +190,6 @@ class CamMethod(Protocol):
         ...
 
 
-# --- Stages ----------------------------------------------------------------------------------------------------------------
-
-
 class Smoother(Protocol):
     """Temporal smoothing. Keeps every frame in order, and never adds a class to a frame that does not map it."""
 
@@ -204,9 +199,6 @@ class Smoother(Protocol):
     def __call__(self, activations: Iterable[FrameActivation]) -> Iterator[FrameActivation]:
         """Yield every activation, smoothed, as soon as the future that it needs is known."""
         ...
-
-
-# --- Sources and sinks -------------------------------------------------------------------------------------------------------
 
 
 class Source(Protocol):
@@ -268,7 +260,7 @@ class Sink(Protocol):
         ...
 
     def abandon(self) -> None:
-        """After an error: make what was written so far valid, under the partial name. Never raises; may follow `close`."""
+        """Make the partial file valid after an error. Never raises; may follow `close`."""
         ...
 
 

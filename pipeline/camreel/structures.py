@@ -1,8 +1,8 @@
 """The data that travels through the flow. Read the classes in order: each stage turns one into the next.
 
 Coordinates are pixels of the displayed picture (rotation applied), x to the right, y down, pixel centers on integers.
-Array shapes are written in brackets: C classes of the network, S mapped classes, T samples, T' time slices, h x w cells,
-H x W pixels.
+Array shapes are written in brackets: C classes of the network, S mapped classes, T samples, T' time slices, h x w
+cells, H x W pixels.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ Ints = NDArray[np.int64]
 
 Matrix = Literal["bt601", "bt709", "bt2020"]
 """YCbCr conversion matrix (ITU-T H.273, MatrixCoefficients)."""
-
-# --- Pictures and frames: what a source yields -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +123,14 @@ class Frame:
     captured: float | None = None
     """`time.monotonic()` at arrival; None for frames read from a file, which waits."""
     part: int = 0
-    """Number of the connection that the frame came over, counted from 0; each connection may have another picture size."""
+    """Number of the connection that the frame came over, from 0; the picture size may change with it."""
     tick: float = 0.0
     """Position on the network's clock, in samples (set by `sample`)."""
     samples: int = 0
-    """Number of ticks of the network's clock that this frame answers; 0: the network does not see it (set by `sample`)."""
+    """Ticks of the network's clock for which this frame is the sample; 0: it is not sampled (set by `sample`)."""
     inputs: tuple[U8, ...] = ()
     """Small RGB pictures [h, w, 3] for the network where `samples` > 0: one for the scores and, if the maps use another
     size, one for the maps (set by `sample`)."""
-
-
-# --- Clips and activations: what the network sees and computes -----------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +195,10 @@ class FrameActivation:
     """Signed activation maps [S, h, w] in logits."""
     grid: Grid
     flow: F32 | None = None
-    """Optical flow back to the frame before, (dx, dy) per pixel of a small picture [H', W', 2]; None: not computed (set by
-    smoothers that need it)."""
+    """Optical flow back to the frame before, (dx, dy) per pixel of a small picture [H', W', 2]; None: not computed (set
+    by smoothers that need it)."""
     foreground: F32 | None = None
-    """Probability that an actor of any class is there, on cells that tile the picture [h', w'] (set by `foreground`)."""
+    """Probability of an actor of any class, on cells that tile the picture [h', w'] (set by `foreground`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,9 +213,6 @@ class ClassSelection:
     """Minimum score of a reported class."""
     picked: Callable[[], int | None] = lambda: None
     """Return a class to report whatever its score (the class that a viewer of a live run selected), or None."""
-
-
-# --- Localizations: the answer -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,8 +245,8 @@ class Action:
     """(x, y) of the strongest evidence on the actor in pixels; None where there is no evidence."""
     boxes: tuple[Box, ...]
     foreground: F32 | None = None
-    """Map that the boxes are cut from: the actors of this class, on cells that tile the picture [h', w'], relative to the
-    maximum on this frame; None: boxes are cut from the saliency."""
+    """Map that the boxes are cut from: the actors of this class, on cells that tile the picture [h', w'], relative to
+    the maximum on this frame; None: boxes are cut from the saliency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,9 +287,6 @@ class Localization:
     """The top-k classes above the minimum score, best first."""
     ended: tuple[Segment | Tube, ...] = ()
     """Segments and tubes that ended on or before this frame (set by `link`)."""
-
-
-# --- Header and summary of a result ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,9 +335,6 @@ class Summary:
     """Busy wall-clock seconds of each stage."""
     fallbacks: tuple[str, ...]
     """Run notes: everything that was done differently from the request, in the order it happened."""
-
-
-# --- Live display ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
-"""CAM (Zhou et al. 2016, arXiv:1512.04150): sum_k w_k A_k(p), times the pooling weight where the pooling is not uniform.
+"""CAM (Zhou et al. 2016, arXiv:1512.04150): sum_k w_k A_k(p), times the pooling weight if there is one.
 
-The mean of the map plus the bias is the logit exactly. It needs pooling and a linear layer; ours and the published map are equal.
+The mean of the map plus the bias is the logit exactly. It needs pooling and a linear layer; ours and the published map
+are equal.
 """
 
 from __future__ import annotations

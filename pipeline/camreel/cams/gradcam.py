@@ -1,4 +1,4 @@
-"""Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391): sum_k a_k A_k(p) with a_k = 1/N sum_p g_k(p); ours is N times that.
+"""Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391): sum_k a_k A_k(p), a_k = 1/N sum_p g_k(p); ours is N times that.
 
 With a linear head a_k = w_k / N whatever the pooling weight, because its mean is 1: Grad-CAM equals CAM.
 """

@@ -1,7 +1,7 @@
-"""XGrad-CAM (Fu et al. 2020, arXiv:2008.02312): sum_k a_k A_k(p) with a_k = sum_p g_k A_k / sum_p A_k; ours is N times that.
+"""XGrad-CAM (Fu et al. 2020, arXiv:2008.02312): sum_k a_k A_k(p), a_k = sum_p g_k A_k / sum_p A_k; ours: N times that.
 
-Where the sum of a channel vanishes relative to its absolute sum, its weight is 0, because the formula divides by the sum. Meant for
-features that are not negative; with others the head's gradient gives weights without bound.
+Where the sum of a channel vanishes relative to its absolute sum, its weight is 0, because the formula divides by the
+sum. Meant for features that are not negative; with others the head's gradient gives weights without bound.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ EPS = 1e-6
 
 
 def closed_form(maps: Tensor, weight: Tensor, pooling_weight: Tensor | None) -> Tensor:
-    """Return the sum over k of w A sum(m A) / sum(A), [B, S, T', h, w]; arguments as in `camreel.interfaces.CamMethod`."""
+    """Return the sum over k of w A sum(m A) / sum(A), [B, S, T', h, w]; arguments as in
+    `camreel.interfaces.CamMethod`."""
     if pooling_weight is None:
         return weighted_sum(weight, maps)
     covered = torch.einsum("bkthw,thw->bk", maps, pooling_weight)

@@ -1,4 +1,4 @@
-"""Whether this machine has what camreel needs. What is missing or broken is a finding, never a crash."""
+"""`camreel doctor`: checks of this machine. Missing or broken packages are findings, never a crash."""
 
 from __future__ import annotations
 
@@ -17,39 +17,51 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from camreel.runtime.hardware import cpu_count
+
 GIB = 2**30
-PAGE = ("starlette", "uvicorn", "websockets")
+"""Bytes."""
+MIN_MEMORY_GIB = 3.5
+"""Memory below which a warning is shown."""
+WEB_PACKAGES = ("starlette", "uvicorn", "websockets")
+"""Packages of the browser page of live pictures."""
 DECODERS = ("h264", "hevc", "av1", "vp9")
-HARDWARE = ("h264_nvenc", "h264_qsv", "h264_amf", "h264_videotoolbox")
+HARDWARE_ENCODERS = ("h264_nvenc", "h264_qsv", "h264_amf", "h264_videotoolbox")
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at."""
+    """Result of a check."""
 
     name: str
     status: Literal["ok", "warn", "fail"]
     found: str
     todo: str = ""
+    """Advice if the status is not ok."""
 
 
-def examine() -> list[Check]:
-    """Looks at everything, in the order in which problems should be solved."""
-    return [check for look in LOOKS for check in _guard(look)]
+def run_checks() -> list[Check]:
+    """Run all checks, in the order in which problems should be solved.
+
+    Example:
+        >>> [check.name for check in run_checks() if check.status == "fail"]
+        []
+    """
+    return [result for check in CHECKS for result in _guarded(check)]
 
 
-def _guard(look: Callable[[], Iterator[Check]]) -> list[Check]:
-    """The checks of one look; what it raises becomes one more."""
+def _guarded(check: Callable[[], Iterator[Check]]) -> list[Check]:
+    """Return the results of a check function; an exception becomes one more result."""
     checks: list[Check] = []
     try:
-        checks.extend(look())
-    except Exception as error:
-        name = look.__name__.removeprefix("_look_at_")
+        checks.extend(check())
+    except Exception as error:  # a broken package can raise anything when it is imported
+        name = check.__name__.removeprefix("_check_")
         checks.append(Check(name, "fail", _first_line(error), _remedy(name, str(error))))
     return checks
 
 
-def _look_at_python() -> Iterator[Check]:
+def _check_python() -> Iterator[Check]:
     version = platform.python_version()
     new_enough = sys.version_info >= (3, 11)
     yield Check(
@@ -61,11 +73,14 @@ def _look_at_python() -> Iterator[Check]:
     yield Check("camreel", "ok", importlib.metadata.version("camreel"))
 
 
-def _look_at_torch() -> Iterator[Check]:
+def _check_torch() -> Iterator[Check]:
     torch = importlib.import_module("torch")
     yield Check("torch", "ok", f"{torch.__version__}, {torch.get_num_threads()} threads")
     yield _accelerator(torch)
-    yield Check("bfloat16", "ok", "in hardware" if _has_bfloat16(torch) else "emulated: float32 will be used")
+    from camreel.recognize.backend import choose_device, has_bfloat16
+
+    in_hardware = has_bfloat16(choose_device("auto"))
+    yield Check("bfloat16", "ok", "in hardware" if in_hardware else "emulated: float32 will be used")
 
 
 def _accelerator(torch: Any) -> Check:
@@ -81,22 +96,15 @@ def _accelerator(torch: Any) -> Check:
     return Check("accelerator", "ok", "none: runs on the CPU")
 
 
-def _has_bfloat16(torch: Any) -> bool:
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    # Private names, but there are no others: absent means no.
-    return any(getattr(torch.cpu, name, bool)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-
-
-def _look_at_torchvision() -> Iterator[Check]:
+def _check_torchvision() -> Iterator[Check]:
     yield Check("torchvision", "ok", importlib.import_module("torchvision").__version__)
 
 
-def _look_at_opencv() -> Iterator[Check]:
+def _check_opencv() -> Iterator[Check]:
     yield Check("opencv", "ok", importlib.import_module("cv2").__version__)
 
 
-def _look_at_opencv_packages() -> Iterator[Check]:
+def _check_opencv_packages() -> Iterator[Check]:
     names = {str(found.metadata["Name"]).lower() for found in importlib.metadata.distributions()}
     installed = sorted(name for name in names if re.fullmatch(r"opencv(-contrib)?-python(-headless)?", name))
     if len(installed) > 1:
@@ -104,8 +112,8 @@ def _look_at_opencv_packages() -> Iterator[Check]:
         yield Check("opencv packages", "warn", f"{' and '.join(installed)} write over each other's files", todo)
 
 
-def _look_at_av() -> Iterator[Check]:
-    # OpenCV's windows hang for ever where av was loaded first.
+def _check_av() -> Iterator[Check]:
+    # The windows of OpenCV hang forever if av is imported first.
     with contextlib.suppress(Exception):
         importlib.import_module("cv2")
     av = importlib.import_module("av")
@@ -125,7 +133,7 @@ def _look_at_av() -> Iterator[Check]:
         "libx264" if software else "no libx264",
         "" if software else "reinstall av from PyPI",
     )
-    compiled = [name for name in HARDWARE if _has_codec(av, name, "w")]
+    compiled = [name for name in HARDWARE_ENCODERS if _has_codec(av, name, "w")]
     yield Check(
         "hardware encoders", "ok", f"{', '.join(compiled) or 'none'} compiled in; tried when a video is written"
     )
@@ -139,8 +147,8 @@ def _has_codec(av: Any, name: str, mode: str) -> bool:
     return True
 
 
-def _look_at_display() -> Iterator[Check]:
-    # A window is never opened to find out: without a display Qt aborts the process.
+def _check_display() -> Iterator[Check]:
+    # No window is opened for this check: without a display Qt aborts the process.
     if sys.platform in ("win32", "darwin"):
         yield Check("display", "ok", platform.system())
         return
@@ -148,8 +156,8 @@ def _look_at_display() -> Iterator[Check]:
     yield Check("display", "ok", " and ".join(found) if found else "none: live pictures are shown in the browser")
 
 
-def _look_at_page() -> Iterator[Check]:
-    lacking = [name for name in PAGE if importlib.util.find_spec(name) is None]
+def _check_web_page() -> Iterator[Check]:
+    lacking = [name for name in WEB_PACKAGES if importlib.util.find_spec(name) is None]
     todo = 'pip install "camreel[web]"' if lacking else ""
     found = f"no {', '.join(lacking)}: no browser page of live pictures" if lacking else "starlette and uvicorn"
     yield Check("live page", "warn" if lacking else "ok", found, todo)
@@ -158,12 +166,12 @@ def _look_at_page() -> Iterator[Check]:
         yield Check("webcams", "ok", ", ".join(webcams) or "none")
 
 
-def _look_at_cache() -> Iterator[Check]:
+def _check_cache() -> Iterator[Check]:
     home = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "torch"
     yield _writable("weights cache", Path(home) / "hub" / "checkpoints", "set TORCH_HOME to a folder you may write to")
 
 
-def _look_at_folder() -> Iterator[Check]:
+def _check_folder() -> Iterator[Check]:
     yield _writable("this folder", Path.cwd(), "give a folder with -o")
     free = shutil.disk_usage(Path.cwd()).free
     scarce = free < GIB
@@ -176,7 +184,7 @@ def _look_at_folder() -> Iterator[Check]:
 
 
 def _writable(name: str, folder: Path, todo: str) -> Check:
-    """Whether a file can be made in `folder`, or in the nearest one above it that exists."""
+    """Check that a file can be created in `folder`, or in its nearest parent that exists."""
     place = next(path for path in (folder, *folder.parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=place):
@@ -185,30 +193,31 @@ def _writable(name: str, folder: Path, todo: str) -> Check:
         return Check(name, "warn", f"{folder}: {error.strerror or error}", todo)
 
 
-def _look_at_memory() -> Iterator[Check]:
+def _check_memory() -> Iterator[Check]:
     if not hasattr(os, "sysconf"):
         return
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
-    small = total < 3.5
-    found = f"{total:.1f} GiB, {os.cpu_count()} CPUs"
+    small = total < MIN_MEMORY_GIB
+    found = f"{total:.1f} GiB, {cpu_count()} CPUs"
     yield Check(
         "memory", "warn" if small else "ok", found, "use short clips: --batch 1, a smaller --map-size" if small else ""
     )
 
 
-LOOKS = (
-    _look_at_python,
-    _look_at_torch,
-    _look_at_torchvision,
-    _look_at_opencv,
-    _look_at_opencv_packages,
-    _look_at_av,
-    _look_at_display,
-    _look_at_page,
-    _look_at_cache,
-    _look_at_folder,
-    _look_at_memory,
+CHECKS = (
+    _check_python,
+    _check_torch,
+    _check_torchvision,
+    _check_opencv,
+    _check_opencv_packages,
+    _check_av,
+    _check_display,
+    _check_web_page,
+    _check_cache,
+    _check_folder,
+    _check_memory,
 )
+"""Functions that yield checks; "_check_NAME" gives the name of the check if the function raises."""
 
 
 def _first_line(error: Exception) -> str:

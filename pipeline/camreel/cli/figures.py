@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from camreel.cli.batch import Stop, exit_code, stop_signals
+from camreel.cli.batch import StopRequest, exit_code, stop_signals
 from camreel.cli.flags import Debug, Quiet, Verbose
 from camreel.cli.terminal import Terminal
 from camreel.errors import ConfigError, OutputError, nearest
@@ -156,7 +156,13 @@ def _make_folder(folder: Path) -> None:
 
 
 def _make(
-    plans: Sequence[Plan], size: tuple[int, int], frames: int, rate: float, crf: int | None, terminal: Terminal, stop: Stop
+    plans: Sequence[Plan],
+    size: tuple[int, int],
+    frames: int,
+    rate: float,
+    crf: int | None,
+    terminal: Terminal,
+    stop: StopRequest,
 ) -> None:
     for number, plan in enumerate(plans, 1):
         labels = _make_one(plan, size, frames, rate, crf)

@@ -1,4 +1,4 @@
-"""The flags that several commands share. Help, choices and defaults of settings come from `config`: they are written once."""
+"""Flags that several commands share. Help texts, choices and defaults of settings come from `camreel.config`."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ import typer
 from camreel.config.resolution import Resolved, Setting, resolve
 from camreel.config.schema import choices, leaves
 from camreel.errors import ConfigError
+from camreel.models.registry import ARCHITECTURES
 from camreel.options import parse_length
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A flag that gives one setting."""
+    """A flag of the command line that gives one setting."""
 
     names: str
-    """As typer takes it: "--top-k", or "--audio/--no-audio"."""
+    """Names in the notation of typer: "--top-k", or "--audio/--no-audio"."""
     key: str
+    """Dotted key of the setting."""
     metavar: str = "TEXT"
+    """Placeholder of the value in the help; empty: the flag takes no value."""
     many: bool = False
-    """May be given again; the values add up."""
+    """The flag may be repeated; its values add up."""
 
     @property
     def parameter(self) -> str:
@@ -33,7 +36,7 @@ class Flag:
 
     @property
     def shown(self) -> str:
-        """Its name as people write it."""
+        """Its name on the command line."""
         return self.names.partition("/")[0]
 
 
@@ -67,33 +70,40 @@ FLAGS: Mapping[str, tuple[Flag, ...]] = {
         Flag("--end", "end", "TIME"),
     ),
 }
+"""Panel of the help -> flags in it."""
 
-
-LIVE: Mapping[str, tuple[Flag, ...]] = {
+LIVE_FLAGS: Mapping[str, tuple[Flag, ...]] = {
     "Cameras": (
         Flag("--policy", "live.policy", "NAME"),
         Flag("--max-latency", "live.max_latency", "TIME"),
     ),
 }
-"""Of `live` alone."""
+"""Panel and flags that only `camreel live` has."""
 
 
-def _remember(context: typer.Context, parameter: typer.CallbackParam, value: Any) -> Any:
-    """Keeps -v, -q and --debug, wherever they stand."""
+def _store(context: typer.Context, parameter: typer.CallbackParam, value: Any) -> Any:
+    """Store -v, -q and --debug in the terminal, before and after the name of the command."""
     if value:
         setattr(context.obj, str(parameter.name), value)
     return value
 
 
 Verbose = Annotated[
-    int, typer.Option("-v", "--verbose", count=True, callback=_remember, help="say more", show_default=False)
+    int, typer.Option("-v", "--verbose", count=True, callback=_store, help="show more messages", show_default=False)
 ]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", callback=_remember, help="say errors only")]
-Debug = Annotated[bool, typer.Option("--debug", callback=_remember, help="show the traceback of errors")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", callback=_store, help="show errors only")]
+Debug = Annotated[bool, typer.Option("--debug", callback=_store, help="show the traceback of errors")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace outputs that exist")]
 
 
 def takes_settings(command: Callable[..., None], panels: Mapping[str, tuple[Flag, ...]] = FLAGS) -> Callable[..., None]:
-    """Gives a command the flags of `panels`, `-c` and `--set`, in place of its `**settings`."""
+    """Give a command the flags of `panels`, `-c` and `--set`, in place of its `**settings`.
+
+    Example:
+        >>> @takes_settings
+        ... def command(clip: str, **settings: Any) -> None:
+        ...     config = resolve_settings(settings).config
+    """
     signature = inspect.signature(command, eval_str=True)
     own = [parameter for parameter in signature.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
     command.__signature__ = signature.replace(parameters=[*own, *_parameters(panels)])  # type: ignore[attr-defined]
@@ -101,11 +111,11 @@ def takes_settings(command: Callable[..., None], panels: Mapping[str, tuple[Flag
 
 
 def resolve_settings(settings: Mapping[str, Any], defaults: Sequence[Setting] = ()) -> Resolved:
-    """Lays what the flags of `takes_settings` brought over files and defaults.
+    """Resolve the configuration of a command from its flags, files and defaults.
 
     Args:
-        settings: what the flags brought.
-        defaults: of this command, where they differ.
+        settings: values of the flags that `takes_settings` added.
+        defaults: settings whose default differs for this command.
 
     Raises:
         ConfigError: a file, key or value is wrong.
@@ -113,30 +123,29 @@ def resolve_settings(settings: Mapping[str, Any], defaults: Sequence[Setting] = 
     flags = [
         Setting(
             flag.key,
-            _join(settings[flag.parameter]) if flag.many else settings[flag.parameter],
+            _split_commas(settings[flag.parameter]) if flag.many else settings[flag.parameter],
             _origin(flag, settings),
         )
-        for panel in (*FLAGS.values(), *LIVE.values())
+        for panel in (*FLAGS.values(), *LIVE_FLAGS.values())
         for flag in panel
         if settings.get(flag.parameter) not in (None, [])
     ]
     return resolve(settings["config"] or (), settings["set"] or (), flags, defaults)
 
 
-def span(text: str, flag: str) -> float:
-    """Seconds of a length of time that a flag takes.
+def time_length(text: str, flag: str) -> float:
+    """Convert the length of time that a flag takes to seconds.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: the text is not a length of time, or it is zero.
     """
     try:
         seconds = parse_length(text)
     except ValueError:
         seconds = 0.0
     if seconds <= 0:
-        raise ConfigError(
-            f"{flag} {text} is not possible", "it takes a length of time", "write 30s, 90m, 1h30m or 5400"
-        )
+        why, todo = "it takes a length of time", "write 30s, 90m, 1h30m or 5400"
+        raise ConfigError(f"{flag} {text} is not possible", why, todo)
     return seconds
 
 
@@ -144,9 +153,8 @@ def _parameters(panels: Mapping[str, tuple[Flag, ...]]) -> Iterator[inspect.Para
     for panel, flags in panels.items():
         for flag in flags:
             yield _parameter(flag.parameter, _annotation(flag, panel))
-    file = typer.Option(
-        "--config", "-c", metavar="FILE", help="YAML with settings, or NAME of ./configs/NAME.yaml; the last one wins"
-    )
+    about = "YAML file with settings, or its name without .yaml if it is in ./configs or shipped with camreel"
+    file = typer.Option("--config", "-c", metavar="FILE", help=f"{about}; later ones win")
     value = typer.Option("--set", metavar="A.B=C", help="any setting, over the files; `camreel config` lists all")
     yield _parameter("config", Annotated[list[str] | None, file])
     yield _parameter("set", Annotated[list[str] | None, value])
@@ -160,17 +168,19 @@ def _annotation(flag: Flag, panel: str) -> Any:
     names = choices(flag.key)
     text, default = leaves()[flag.key]["description"], leaves()[flag.key].get("default")
     text += f" ({', '.join(names)})" if names else ""
-    text += "; several between commas, or again" if flag.many else ""
+    text += "; several separated by commas, or repeat the flag" if flag.many else ""
     text += f" [default: {default}]" if default and flag.metavar else ""
     text = text.replace("[", r"\[")
     if not flag.metavar:
         return Annotated[bool | None, typer.Option(flag.names, help=text, rich_help_panel=panel, show_default=False)]
-    complete = (lambda: list(names)) if names else None
+    # Any file can be a model, so its names are suggestions and not choices.
+    suggestions = list(ARCHITECTURES) if flag.key == "model.name" else list(names)
+    complete = (lambda: suggestions) if suggestions else None
     option = typer.Option(flag.names, metavar=flag.metavar, help=text, rich_help_panel=panel, autocompletion=complete)
     return Annotated[list[str] | None if flag.many else str | None, option]
 
 
-def _join(values: list[str]) -> list[str]:
+def _split_commas(values: list[str]) -> list[str]:
     return [part.strip() for value in values for part in value.split(",") if part.strip()]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from camreel.cli.batch import exit_code, stop_signals
-from camreel.cli.flags import FLAGS, LIVE, Debug, Quiet, Verbose, resolve_settings, span, takes_settings
+from camreel.cli.flags import FLAGS, LIVE_FLAGS, Debug, Quiet, Verbose, resolve_settings, takes_settings, time_length
 from camreel.cli.outputs import name_paths
 from camreel.cli.terminal import Terminal
 from camreel.config.resolution import Setting
@@ -93,9 +93,9 @@ def live(
         browser=browser,
         records=_records(json_path),
         record=record,
-        segment=span(segment, "--segment") if segment else None,
+        segment=time_length(segment, "--segment") if segment else None,
         push=push,
-        duration=span(duration, "--duration") if duration else None,
+        duration=time_length(duration, "--duration") if duration else None,
         max_frames=max_frames,
         realtime=realtime,
     )
@@ -103,7 +103,7 @@ def live(
     raise typer.Exit(_run(sources, config, options, context.obj))
 
 
-takes_settings(live, {**LIVE, **FLAGS})
+takes_settings(live, {**LIVE_FLAGS, **FLAGS})
 
 
 def live_defaults(sources: Sequence[str]) -> list[Setting]:

@@ -1,7 +1,8 @@
-"""Where the results of each input go, decided before any work starts."""
+"""Paths of the outputs of every input, decided before any work starts."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -10,23 +11,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from camreel.errors import ConfigError, OutputError
+from camreel.errors import ConfigError
+from camreel.runtime.files import STDOUT, atomic_write
 from camreel.sinks import suffixes
 
-STDOUT = Path("-")
-VIDEO_TAIL = ".camreel.mp4"
-RECORDS_TAIL = ".camreel.jsonl"
+VIDEO_ENDING = ".camreel.mp4"
+RECORDS_ENDING = ".camreel.jsonl"
+MAX_STEM_LENGTH = 60
+"""Maximum number of characters of an address that go into the names of its outputs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One input and where its results go."""
+    """One input and the paths of its outputs."""
 
     uri: str
     video: Path | None
-    """None: no video."""
+    """The annotated video; None: none."""
     records: Path | None
-    """None: no records; `STDOUT`: standard output."""
+    """The records; `STDOUT`: standard output; None: none."""
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -42,139 +45,140 @@ class Job:
 def plan_outputs(
     uris: Sequence[str], output: str | None, records: str | None, *, video: bool = True, json: bool = True
 ) -> list[Job]:
-    """Names the outputs of every input.
+    """Choose the paths of the outputs of every input.
 
-    By default they lie beside the input (of a camera or stream: in the current folder) and are called after it; where two inputs
-    would share a name, the later one's gets -2, -3 and so on.
+    By default they lie beside the input (for cameras and streams: in the current folder) and have its name; if two
+    inputs would share a name, the outputs of the later one get -2, -3 and so on.
 
     Args:
-        uris: the inputs, each once.
-        output: a file for the video, or a folder for all outputs.
-        records: a file for the records, a folder, or "-".
-        video: whether a video is wanted.
-        json: whether records are wanted.
+        uris: inputs, without duplicates.
+        output: file for the video, or folder for all outputs.
+        records: file for the records, folder, or "-".
+        video: write a video.
+        json: write records.
 
     Raises:
-        ConfigError: what is asked for cannot be, or would write over an input.
+        ConfigError: the request makes no sense, or an output would overwrite an input.
+
+    Example:
+        >>> plan_outputs(["a/clip.mov"], output="out/", records=None)
+        [Job(uri='a/clip.mov', video=PosixPath('out/clip.camreel.mp4'), records=PosixPath('out/clip.camreel.jsonl'))]
     """
     if not video and not json:
         raise ConfigError("nothing to write", "--no-video and --no-json leave no output", "drop one of the two")
-    video_place = _place(output, "-o", len(uris)) if output else None
-    record_place = _place(records, "--json", len(uris)) if records else None
-    if record_place is None and video_place is not None:
-        record_place = (
-            video_place if video_place.folder else _Place(video_place.path.with_suffix(".jsonl"), folder=False)
-        )
+    video_target = _parse_target(output, "-o", len(uris)) if output else None
+    records_target = _parse_target(records, "--json", len(uris)) if records else None
+    if records_target is None and video_target is not None:
+        beside_video = _Target(video_target.path.with_suffix(".jsonl"), is_folder=False)
+        records_target = video_target if video_target.is_folder else beside_video
     taken: set[Path] = set()
-    jobs = [
-        _name(uri, video_place if video else None, record_place if json else None, video, json, taken) for uri in uris
-    ]
+    jobs = []
+    for uri in uris:
+        job = next(
+            job
+            for job in _candidates(uri, video_target, records_target, has_video=video, has_json=json)
+            if taken.isdisjoint(job.files)
+        )
+        taken.update(job.files)
+        jobs.append(job)
     _refuse_inputs(uris, jobs)
     return jobs
 
 
-def choose(jobs: Sequence[Job], *, overwrite: bool, skip_existing: bool) -> tuple[list[Job], list[Job]]:
-    """Sorts the jobs by what already exists.
+def select_jobs(jobs: Sequence[Job], *, overwrite: bool, skip_existing: bool) -> tuple[list[Job], list[Job]]:
+    """Divide jobs by whether their outputs exist already.
 
     Returns:
-        The jobs to do, and those to skip because all their outputs are there.
+        The jobs to do, and with `skip_existing` those that have all their outputs.
 
     Raises:
-        ConfigError: an output exists and may not be overwritten.
+        ConfigError: an output exists and must not be overwritten.
     """
     done = [job for job in jobs if skip_existing and all(path.exists() for path in job.paths)]
     todo = [job for job in jobs if job not in done]
-    existing = [path for job in todo for path in job.files if path.exists()]
-    if existing and not overwrite:
-        more = f" and {len(existing) - 1} more" if len(existing) > 1 else ""
-        raise ConfigError(
-            f"{existing[0]}{more} already exists" if not more else f"{existing[0]}{more} already exist",
+    if not overwrite:
+        refuse_existing(
+            [path for job in todo for path in job.files],
             "only some of its outputs are there, so it is not skipped" if skip_existing else "",
-            "--overwrite replaces outputs"
-            + ("" if skip_existing else ", --skip-existing leaves out inputs that have them all"),
+            "" if skip_existing else ", --skip-existing leaves out inputs that have them all",
         )
     return todo, done
 
 
-def prepare(jobs: Sequence[Job]) -> None:
-    """Makes the folders of the outputs.
+def refuse_existing(files: Sequence[Path], why: str = "", alternative: str = "") -> None:
+    """Check that none of the outputs exists.
+
+    Args:
+        files: outputs.
+        why: second line of the message.
+        alternative: what else can be done besides `--overwrite`.
 
     Raises:
-        OutputError: one cannot be made or written to.
+        ConfigError: one of them exists.
     """
-    for folder in dict.fromkeys(path.parent for job in jobs for path in job.files):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"cannot make the folder {folder}", error.strerror or str(error), "choose another with -o"
-            ) from None
-        if not os.access(folder, os.W_OK):
-            raise OutputError(f"cannot write to the folder {folder}", "permission denied", "choose another with -o")
+    existing = [path for path in files if path.exists()]
+    if existing:
+        more = f" and {len(existing) - 1} more already exist" if len(existing) > 1 else " already exists"
+        raise ConfigError(f"{existing[0]}{more}", why, f"--overwrite replaces outputs{alternative}")
 
 
 def name_paths(paths: Sequence[Path]) -> str:
-    """Outputs as people read them."""
+    """Join outputs to a text for people: "clip.camreel.mp4 and standard output"."""
     return " and ".join("standard output" if path == STDOUT else str(path) for path in paths)
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Target:
+    """A file or folder that the user named for outputs."""
+
     path: Path
-    folder: bool
+    is_folder: bool
+
+    def resolve(self, name: str) -> Path:
+        return self.path / name if self.is_folder else self.path
 
 
-def _place(text: str, flag: str, inputs: int) -> _Place:
-    """A file or a folder: a folder if it is one, ends like one, or holds several outputs."""
+def _parse_target(text: str, flag: str, inputs: int) -> _Target:
+    """Decide whether a path is a file or a folder: a folder if it is one, ends like one, or several inputs share it."""
     path = Path(text)
     if flag == "--json" and path == STDOUT:
-        return _Place(path, folder=False)
+        return _Target(path, is_folder=False)
     if path.is_dir() or text.endswith(("/", os.sep)):
-        return _Place(path, folder=True)
+        return _Target(path, is_folder=True)
     if inputs > 1:
         if path.suffix or path.exists():
-            raise ConfigError(
-                f"{flag} {text} is a file, but there are {inputs} inputs", todo=f"give a folder: {flag} {path.stem}/"
-            )
-        return _Place(path, folder=True)
-    known = suffixes("records")
-    is_records = path.suffix.lower() in known
+            what = f"{flag} {text} is a file, but there are {inputs} inputs"
+            raise ConfigError(what, todo=f"give a folder: {flag} {path.stem}/")
+        return _Target(path, is_folder=True)
+    endings = suffixes("records")
+    is_records = path.suffix.lower() in endings
     if flag == "-o" and is_records:
         raise ConfigError(f"-o {text} names the video", todo=f"for the records write --json {text}")
     if flag == "--json" and not is_records:
-        raise ConfigError(
-            f"--json {text} ends in none of {', '.join(known)}", todo="write a folder with / at its end, or - for stdout"
-        )
+        what = f"--json {text} does not end in {' or '.join(sorted(endings))}"
+        raise ConfigError(what, todo="write a folder with / at its end, or - for standard output")
     if not path.suffix:
         raise ConfigError(f"-o {text} has no suffix", todo=f"write {text}.mp4 for a file or {text}/ for a folder")
-    return _Place(path, folder=False)
+    return _Target(path, is_folder=False)
 
 
-def _name(
-    uri: str, video: _Place | None, records: _Place | None, wants_video: bool, wants_json: bool, taken: set[Path]
-) -> Job:
-    folder, stem = _split(uri)
-    for count in range(1, len(taken) + 2):
+def _candidates(
+    uri: str, video: _Target | None, records: _Target | None, *, has_video: bool, has_json: bool
+) -> Iterator[Job]:
+    """Yield jobs of an input with outputs called NAME, NAME-2, NAME-3 and so on; a target of None: beside the input."""
+    folder, stem = _folder_and_stem(uri)
+    beside = _Target(folder, is_folder=True)
+    for count in itertools.count(1):
         name = stem if count == 1 else f"{stem}-{count}"
-        job = Job(
+        yield Job(
             uri,
-            _resolve(video, folder, name + VIDEO_TAIL) if wants_video else None,
-            _resolve(records, folder, name + RECORDS_TAIL) if wants_json else None,
+            (video or beside).resolve(name + VIDEO_ENDING) if has_video else None,
+            (records or beside).resolve(name + RECORDS_ENDING) if has_json else None,
         )
-        if taken.isdisjoint(job.files):
-            break
-    taken.update(job.files)
-    return job
 
 
-def _resolve(place: _Place | None, folder: Path, name: str) -> Path:
-    if place is None:
-        return folder / name
-    return place.path / name if place.folder else place.path
-
-
-def _split(uri: str) -> tuple[Path, str]:
-    """The folder and the bare name that an input's outputs are called after; nothing of it is secret."""
+def _folder_and_stem(uri: str) -> tuple[Path, str]:
+    """Return the default folder of an input's outputs and the name they start with, without passwords and tokens."""
     path = Path(uri)
     if "://" not in uri and (path.suffix or path.exists()) and not re.match(r"\w{2,}:", uri):
         return path.parent, path.stem
@@ -184,54 +188,27 @@ def _split(uri: str) -> tuple[Path, str]:
 
         parts = urlsplit(without_credentials(uri))
         text = f"{parts.netloc}{parts.path}"
-    slug = re.sub(r"[^\w.]+", "-", text).strip("-.")[:60]
+    stem = re.sub(r"[^\w.]+", "-", text).strip("-.")[:MAX_STEM_LENGTH]
     if uri == str(STDOUT):
         return Path(), "stdin"
-    return Path(), f"camera-{slug}" if slug.isdigit() else slug or "stream"
+    return Path(), f"camera-{stem}" if stem.isdigit() else stem or "stream"
 
 
 def _refuse_inputs(uris: Sequence[str], jobs: Sequence[Job]) -> None:
-    inputs = {path.resolve(): uri for uri in uris for path in _local(uri)}
+    inputs = {Path(uri).resolve() for uri in uris if "://" not in uri}
     for job in jobs:
         for path in job.files:
             if path.resolve() in inputs:
-                raise ConfigError(f"{path} is an input and would be written over", todo="choose another output with -o")
-
-
-def _local(uri: str) -> Iterator[Path]:
-    if "://" not in uri:
-        yield Path(uri)
+                what = f"{path} is an input and would be written over"
+                raise ConfigError(what, todo="choose another output with -o")
 
 
 @contextmanager
 def reserved(path: Path) -> Iterator[Callable[[str], None]]:
-    """Makes sure that a file can be written before hours of work are done for it, and leaves nothing half-written.
+    """Yield a function that writes the text of a file, which gets its final name at the end of the block."""
+    with atomic_write(path) as partial:
 
-    Yields:
-        What writes the file, whole.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    if path.is_dir():
-        raise OutputError(f"cannot write {path}", "it is a folder", "name a file in it")
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-
-    def failed(error: OSError) -> OutputError:
-        return OutputError(f"cannot write {path}", error.strerror or str(error), "choose another place")
-
-    def write(text: str) -> None:
-        try:
+        def write(text: str) -> None:
             partial.write_text(text, encoding="utf-8")
-            os.replace(partial, path)
-        except OSError as error:
-            raise failed(error) from error
 
-    try:
-        partial.touch()
-    except OSError as error:
-        raise failed(error) from error
-    try:
         yield write
-    finally:
-        partial.unlink(missing_ok=True)

@@ -1,4 +1,7 @@
-"""Output for people: data on standard output, everything else on standard error, plain text if it is not a terminal."""
+"""Output for people: data on standard output, everything else on standard error, plain text if it is not a terminal.
+
+Commands write messages with `Terminal.note`. All other code logs through `logging`, shown by `Terminal.shows_log`.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,10 @@ import typer
 from camreel.errors import CamreelError
 
 Row = Sequence[str]
-NARROW = 20
-"""Columns of up to this many characters are not wrapped."""
-COLORS = {"ok": "green", "warn": "yellow", "fail": "red", "yes": "green"}
+MAX_UNWRAPPED_WIDTH = 20
+"""Columns of at most this many characters are not wrapped."""
+CELL_COLORS = {"ok": "green", "warn": "yellow", "fail": "red", "yes": "green"}
+"""Colors of cells with these texts."""
 
 
 @dataclass(slots=True)
@@ -36,7 +40,7 @@ class Terminal:
         """Write an error in up to three lines; with --debug, the traceback before them."""
         if self.debug:
             typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)
-        what, *more = lines_of(error)
+        what, *more = error_lines(error)
         typer.echo(typer.style("error: ", fg="red", bold=True) + what, err=True)
         for line in more:
             typer.echo(f"       {line}", err=True)
@@ -67,8 +71,13 @@ class _TerminalHandler(logging.Handler):
             self._terminal.note(record.getMessage())
 
 
-def lines_of(error: BaseException) -> list[str]:
-    """An error in lines for people."""
+def error_lines(error: BaseException) -> list[str]:
+    """Describe an error in up to three lines: what happened, why, and what to do.
+
+    Example:
+        >>> error_lines(ConfigError("unknown setting 'modle'", todo="did you mean 'model'?"))
+        ["unknown setting 'modle'", "did you mean 'model'?"]
+    """
     if isinstance(error, CamreelError):
         return [line for line in (error.what, error.why, error.todo) if line]
     what = f"{type(error).__name__}: {error}".strip().splitlines()[0]
@@ -76,7 +85,7 @@ def lines_of(error: BaseException) -> list[str]:
 
 
 def show_table(header: Row, rows: Sequence[Row]) -> None:
-    """A table on standard output: drawn and wrapped on a terminal, else one untruncated line per row for grep and cut."""
+    """Write a table to standard output: colored and wrapped on a terminal, else one line per row, for grep and cut."""
     if not sys.stdout.isatty():
         widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
         for row in (header, *rows):
@@ -88,7 +97,7 @@ def show_table(header: Row, rows: Sequence[Row]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column, name in enumerate(header):
-        table.add_column(name, overflow="fold", no_wrap=all(len(row[column]) <= NARROW for row in rows))
+        table.add_column(name, overflow="fold", no_wrap=all(len(row[column]) <= MAX_UNWRAPPED_WIDTH for row in rows))
     for row in rows:
-        table.add_row(*(Text(cell, style=COLORS.get(cell, "")) for cell in row))
+        table.add_row(*(Text(cell, style=CELL_COLORS.get(cell, "")) for cell in row))
     Console().print(table)

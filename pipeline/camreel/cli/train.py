@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from camreel.cli.batch import Stop, exit_code, stop_signals
-from camreel.cli.flags import Debug, Quiet, Verbose, span
-from camreel.cli.progress import View, clock_time, open_own_reporter, open_reporter
+from camreel.cli.batch import StopRequest, exit_code, stop_signals
+from camreel.cli.flags import Debug, Quiet, Verbose, time_length
+from camreel.cli.progress import BarState, clock_time, open_reporter, open_task_reporter
 from camreel.cli.terminal import Terminal
 from camreel.cli.train_clips import teach
 from camreel.config.schema import choices
@@ -97,7 +97,7 @@ def train(
         raise ConfigError("there is no place for the checkpoint", todo="add -o FILE.safetensors")
     _refuse(context, FIGURES_ONLY if folder else DIR_ONLY, "--figures" if folder else "DIR")
     _check({"inputs": inputs, "pooling": pooling, "device": device, "freeze": freeze})
-    seconds = span(length or TIMES[figures], "--time")
+    seconds = time_length(length or TIMES[figures], "--time")
     if folder is not None:
         from camreel.train.clips import Plan
 
@@ -137,10 +137,10 @@ def _train(output: Path, terminal: Terminal, **options: Any) -> None:
         terminal.note(line)
 
 
-def _run(output: Path, terminal: Terminal, stop: Stop, options: dict[str, Any]) -> Outcome:
+def _run(output: Path, terminal: Terminal, stop: StopRequest, options: dict[str, Any]) -> Outcome:
     from camreel.train import train_figures
 
-    reporter = open_own_reporter(terminal.quiet, sys.stderr, view, describe, LOG_EVERY)
+    reporter = open_task_reporter(terminal.quiet, sys.stderr, view, describe, LOG_EVERY)
 
     def notify(progress: Progress) -> None:
         reporter.update(progress)
@@ -153,7 +153,7 @@ def _run(output: Path, terminal: Terminal, stop: Stop, options: dict[str, Any]) 
         reporter.close()
 
 
-def _calibrate(outcome: Outcome, terminal: Terminal, stop: Stop) -> Calibration:
+def _calibrate(outcome: Outcome, terminal: Terminal, stop: StopRequest) -> Calibration:
     """Makes 0.5 the score to say yes at, and finds the saliency that boxes begin at, on films held out."""
     from camreel.evaluate import calibrate
 
@@ -170,9 +170,9 @@ def _calibrate(outcome: Outcome, terminal: Terminal, stop: Stop) -> Calibration:
         reporter.close()
 
 
-def view(progress: Progress) -> View:
+def view(progress: Progress) -> BarState:
     """The progress for a bar."""
-    return View(progress.doing, min(1.0, progress.elapsed / progress.budget), describe(progress))
+    return BarState(progress.doing, min(1.0, progress.elapsed / progress.budget), describe(progress))
 
 
 def describe(progress: Progress) -> str:

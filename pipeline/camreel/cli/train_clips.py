@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from camreel.cli.batch import Stop, exit_code, stop_signals
+from camreel.cli.batch import StopRequest, exit_code, stop_signals
 from camreel.cli.outputs import reserved
-from camreel.cli.progress import View, open_own_reporter
+from camreel.cli.progress import BarState, open_task_reporter
 from camreel.cli.terminal import Terminal
 from camreel.errors import ConfigError
 
@@ -50,10 +50,10 @@ class _Run:
     terminal: Terminal
     last: Reading | Tuning | TrainingResult | None = None
 
-    def learn(self, folder: Path, output: Path, plan: Plan, stop: Stop, **options: bool) -> TrainingResult:
+    def learn(self, folder: Path, output: Path, plan: Plan, stop: StopRequest, **options: bool) -> TrainingResult:
         from camreel.train.clips import train_clips
 
-        reporter = open_own_reporter(self.terminal.quiet, sys.stderr, view, describe, LOG_EVERY)
+        reporter = open_task_reporter(self.terminal.quiet, sys.stderr, view, describe, LOG_EVERY)
 
         def notify(progress: Reading | Tuning) -> None:
             self.last = progress
@@ -79,7 +79,7 @@ class _Run:
         return f"{output} holds the best network so far; --resume goes on"
 
 
-def _write_page(page: Path, taught: TrainingResult, stop: Stop) -> None:
+def _write_page(page: Path, taught: TrainingResult, stop: StopRequest) -> None:
     from importlib.metadata import version
 
     from camreel.evaluate import lesson_page
@@ -88,13 +88,13 @@ def _write_page(page: Path, taught: TrainingResult, stop: Stop) -> None:
         write(lesson_page(taught, ["camreel", *sys.argv[1:]], version("camreel"), stop.check))
 
 
-def view(progress: Reading | Tuning) -> View:
+def view(progress: Reading | Tuning) -> BarState:
     """The progress for a bar."""
     from camreel.train.clips import Reading
 
     if isinstance(progress, Reading):
-        return View("reading clips", progress.done / progress.total, f"{progress.done} of {progress.total}")
-    return View("training", progress.share, _words(progress))
+        return BarState("reading clips", progress.done / progress.total, f"{progress.done} of {progress.total}")
+    return BarState("training", progress.share, _words(progress))
 
 
 def describe(progress: Reading | Tuning) -> str:

@@ -1,1 +1,4 @@
-"""Settings: the schema, and where each value comes from."""
+"""The configuration.
+
+`schema` composes it of the options of the stages. `resolution` finds the value and the origin of each setting.
+"""

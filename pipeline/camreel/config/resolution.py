@@ -1,4 +1,7 @@
-"""Layers of settings, later over earlier: defaults, YAML files, `--set a.b=c`, flags. Every value knows where it came from."""
+"""Configuration resolution: defaults, YAML files, `--set a.b=c` and flags, of which later ones win.
+
+Every value has an origin, which error messages and `camreel config` show.
+"""
 
 from __future__ import annotations
 
@@ -14,40 +17,48 @@ from camreel.config.schema import Config, allowed, choices, is_section, leaves
 from camreel.errors import ConfigError, nearest
 from camreel.runtime.files import shipped
 
+MAX_ALIGNED_LENGTH = 48
+"""Maximum length of the lines of YAML whose comments are aligned."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One value somebody gave."""
+    """The value of one setting, given by a file, flag or command."""
 
     key: str
-    """Dotted: "model.name"."""
+    """Dotted key: "model.name"."""
     value: Any
     origin: str
-    """Where it stands, for people: "configs/fast.yaml:3", "--set", "--model"."""
+    """Place of the value, for people: "configs/fast.yaml:3", "--set", "--model"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What holds after all layers."""
+    """A resolved configuration."""
 
     config: Config
     origins: Mapping[str, str]
-    """Dotted key -> where its value came from ("default" where nobody gave one), in the order of the sections."""
+    """Dotted key -> origin of its value ("default" if none was given), in the order of the sections."""
 
 
 def resolve(
     files: Sequence[str] = (), sets: Sequence[str] = (), flags: Iterable[Setting] = (), defaults: Iterable[Setting] = ()
 ) -> Resolved:
-    """Lays settings over the defaults.
+    """Resolve a configuration.
 
     Args:
-        files: YAML files, or names NAME of ./configs/NAME.yaml; later ones win.
-        sets: "a.b=c" with c in YAML, over the files.
-        flags: over all.
-        defaults: under all: what a command presumes.
+        files: YAML files, or names of files in ./configs or shipped with camreel, without ".yaml"; later ones win.
+        sets: settings "a.b=c" with c in YAML; they win over files.
+        flags: settings that win over all others.
+        defaults: settings whose default differs for a command; all others win over them.
 
     Raises:
-        ConfigError: a file, key or value is wrong; says which, where it stands and what is allowed.
+        ConfigError: a file, key or value is wrong; the message has its origin and the allowed values.
+
+    Example:
+        >>> resolved = resolve(["fast"], ["localize.top_k=5"])
+        >>> resolved.config.smooth.name, resolved.config.localize.top_k, resolved.origins["localize.top_k"]
+        ('ema', 5, '--set')
     """
     given: dict[str, Setting] = {}
     for setting in (*defaults, *_read_files(files), *map(_parse_set, sets), *flags):
@@ -61,7 +72,7 @@ def resolve(
 
 
 def render(resolved: Resolved) -> str:
-    """YAML that gives the same settings when it is read, each line with the origin of its value as a comment."""
+    """Return YAML that gives the same configuration when it is read, with the origin of each value as a comment."""
     lines: list[tuple[str, str]] = []
     section = ""
     for key, origin in resolved.origins.items():
@@ -70,13 +81,13 @@ def render(resolved: Resolved) -> str:
             lines.append((f"{head}:", ""))
         section = head
         lines.append((f"{'  ' if head else ''}{name}: {_to_yaml(_value(resolved.config, key))}", origin))
-    width = max(len(line) for line, origin in lines if origin and len(line) <= 48)
+    width = max(len(line) for line, origin in lines if origin and len(line) <= MAX_ALIGNED_LENGTH)
     return "\n".join(f"{line:<{width}}  # {origin}" if origin else line for line, origin in lines) + "\n"
 
 
 def _read_files(names: Iterable[str]) -> Iterator[Setting]:
     for name in names:
-        path = _find(name)
+        path = find_file(name)
         try:
             root = yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
         except OSError as error:
@@ -91,8 +102,12 @@ def _read_files(names: Iterable[str]) -> Iterator[Setting]:
             yield from _flatten(root, path, ())
 
 
-def _find(name: str) -> Path:
-    """Return the file of this name, or the configuration NAME in ./configs or shipped with camreel."""
+def find_file(name: str) -> Path:
+    """Return the YAML file of this path, or of this name (without ".yaml") in ./configs or shipped with camreel.
+
+    Raises:
+        ConfigError: there is none; lists the names.
+    """
     path = Path(name)
     if path.is_file():
         return path
@@ -121,12 +136,9 @@ def _flatten(node: yaml.Node, path: Path, head: tuple[str, ...]) -> Iterator[Set
         if key in seen:
             raise ConfigError(f"{path}:{key_node.start_mark.line + 1}: {'.'.join((*head, key))} is given twice")
         seen.add(key)
-        if not (
-            isinstance(value, yaml.ScalarNode)
-            and value.tag.endswith(":null")
-            and key in Config.model_fields
-            and is_section(key)
-        ):
+        # A section without settings ("model:") parses as null, and changes nothing.
+        is_null = isinstance(value, yaml.ScalarNode) and value.tag.endswith(":null")
+        if not (is_null and key in Config.model_fields and is_section(key)):
             yield from _flatten(value, path, (*head, *key.split(".")))
 
 
@@ -158,8 +170,8 @@ def _check_key(setting: Setting) -> None:
             f"{setting.key} is a section and takes no value ({setting.origin})", f"its settings: {inside}"
         )
     last = setting.key.rpartition(".")[2]
-    twins = [leaf for leaf in leaves() if leaf.rpartition(".")[2] == last]
-    hint = f"did you mean {' or '.join(map(repr, twins))}?" if twins else nearest(setting.key, leaves())
+    same_name = [leaf for leaf in leaves() if leaf.rpartition(".")[2] == last]
+    hint = f"did you mean {' or '.join(map(repr, same_name))}?" if same_name else nearest(setting.key, leaves())
     raise ConfigError(
         f"unknown setting {setting.key!r} ({setting.origin})", todo=hint or "`camreel config` lists all settings"
     )
@@ -174,7 +186,7 @@ def _nest(settings: Iterable[Setting]) -> dict[str, Any]:
 
 
 def _explain(error: ValidationError, given: Mapping[str, Setting]) -> ConfigError:
-    """The first error as key, value, origin and what is allowed."""
+    """Convert the first error of validation to one with key, value, origin and allowed values."""
     first = error.errors()[0]
     key = ".".join(part for part in first["loc"][:2] if isinstance(part, str))
     if key not in given:

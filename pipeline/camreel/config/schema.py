@@ -1,4 +1,4 @@
-"""Every setting and its default, composed of the options of the stages; YAML files, `--set` and flags hold differences."""
+"""All settings and their defaults, composed of the options of the stages; files, `--set` and flags hold differences."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from camreel.options import Options, Seconds
 from camreel.sinks.options import VideoOptions
 from camreel.stages.options import LinkOptions, LocalizeOptions, SmoothOptions
 
-NOUNS = {
+TYPE_NAMES = {
     "integer": "an integer",
     "number": "a number",
     "boolean": "true or false",
@@ -22,11 +22,13 @@ NOUNS = {
     "array": "a list of text",
     "null": "null",
 }
-BOUNDS = {"exclusiveMinimum": "above", "minimum": "at least", "exclusiveMaximum": "below", "maximum": "at most"}
+"""Type in JSON Schema -> the same in words."""
+BOUND_NAMES = {"exclusiveMinimum": "above", "minimum": "at least", "exclusiveMaximum": "below", "maximum": "at most"}
+"""Bound in JSON Schema -> the same in words."""
 
 
 class Config(Options):
-    """Everything that can be set.
+    """All settings.
 
     Example:
         >>> Config.model_validate({"model": {"name": "figures"}, "smooth": {"name": "ema"}}).smooth.seconds
@@ -106,5 +108,5 @@ def is_section(key: str) -> bool:
 def _in_words(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return "one of " + ", ".join(schema["enum"])
-    bounds = ", ".join(f"{word} {schema[key]:g}" for key, word in BOUNDS.items() if key in schema)
-    return NOUNS[schema["type"]] + (f" ({bounds})" if bounds else "")
+    bounds = ", ".join(f"{word} {schema[key]:g}" for key, word in BOUND_NAMES.items() if key in schema)
+    return TYPE_NAMES[schema["type"]] + (f" ({bounds})" if bounds else "")

@@ -1,7 +1,7 @@
 """Motion of the camera, and change of the picture beyond it.
 
-A camera that pans, zooms or shakes changes the whole picture. Its motion is modeled as the affine motion that most of the
-picture follows; earlier frames are warped along it before they are compared.
+A camera that pans, zooms or shakes changes the whole picture. Its motion is modeled as the affine motion that most of
+the picture follows; earlier frames are warped along it before they are compared.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ NOISE_LEVELS = 0.5
 class ResidualMotion:
     """Change of each cell beyond the camera's motion, frame by frame.
 
-    Measured with and without the camera's motion taken out, box accuracy: on DAVIS (9 clips) .655 and .57, in the action
-    world .65 and .60.
+    Measured with and without the camera's motion taken out, box accuracy: on DAVIS (9 clips) .655 and .57, in the
+    action world .65 and .60.
     """
 
     def __init__(self) -> None:
         self._flow = OpticalFlow()
         self._last: U8 | None = None
         self._past: deque[tuple[float, F32, F32]] = deque(maxlen=MAX_FRAMES)
-        """Time, cells, and the matrix [2, 3] from a point (x, y, 1) of the current frame to its position in that frame."""
+        """Time, cells, and the matrix [2, 3] that takes points (x, y, 1) of the current frame to that frame."""
 
     def __call__(self, frame: Frame, cells: F32, flow: F32 | None = None) -> F32 | None:
         """Return the logarithm of the change of each cell, relative to the median change.

@@ -8,7 +8,7 @@ import numpy as np
 from camreel.structures import F32
 
 RADIUS = 0.07
-"""Half the filter window as a share of the longer side: smaller leaves evidence beside the actor, larger joins neighbors."""
+"""Half the filter window as a share of the longer side; smaller leaves heat beside the actor, larger joins actors."""
 EPSILON = 0.001
 """Variance of luma (in [0, 1]) below which the picture counts as flat."""
 

@@ -13,8 +13,8 @@ from camreel.structures import F32, U8, Picture
 FLOW_LONG_SIDE = 214
 """Long side in pixels of the pictures that flow is computed on: measured best for accuracy per millisecond."""
 FLOW_SHORT_SIDE = 64
-"""Minimum short side in pixels. With fewer than 8 pixels on the coarsest scale (an eighth of this), the search of OpenCV reads
-outside the picture and crashes."""
+"""Minimum short side in pixels. With fewer than 8 pixels on the coarsest scale (an eighth of this), the search of
+OpenCV reads outside the picture and crashes."""
 AGREEMENT_LEVELS = 12.0
 """Difference in luma levels at which the agreement of two pictures falls to exp(-1)."""
 CUT_AGREEMENT = 0.35
@@ -28,7 +28,7 @@ class OpticalFlow:
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
 
     def __call__(self, target: U8, origin: U8) -> F32:
-        """Return the displacement (dx, dy) [H, W, 2] from each pixel of `target` [H, W] to its position in `origin` [H, W]."""
+        """Return the displacement (dx, dy) [H, W, 2] from each pixel of `target` [H, W] to its position in `origin`."""
         flow = self._dis.calc(target, origin, None)  # type: ignore[call-overload]  # the stubs want a buffer
         return np.asarray(flow, np.float32)
 

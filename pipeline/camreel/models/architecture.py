@@ -1,4 +1,4 @@
-"""Description of an architecture: how networks of one family are built, where they are split, and where their cells lie."""
+"""Description of an architecture: how its networks are built, where they are split, and where their cells lie."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ class Architecture:
     head: Callable[[Any, Features], Tensor] | None = None
     """(network, features) -> logits; None: average pooling and the classifier, which makes the maps free."""
     valid_features: Callable[[Any, Tensor, tuple[int, int]], Features] | None = None
-    """(network, clips, samples to keep) -> features of those samples alone, at lower cost; for networks with a margin."""
+    """(network, clips, samples to keep) -> features of those samples, at lower cost; for networks with a margin."""
     forward_step: Callable[[Any, Tensor, LayerState, Ends], Features] | None = None
-    """(network, next samples, state, ends) -> features of the samples that became known, see `Recognizer.forward_step`; for
-    networks with a margin."""
+    """(network, next samples, state, ends) -> features of the samples that became known, see `Recognizer.forward_step`;
+    for networks with a margin."""
     pooling_window: tuple[int, int, int] | None = None
     """Window of a stride-1 average pooling before the global mean."""
     clip_len: int = 1

@@ -108,7 +108,7 @@ def read(path: Path) -> tuple[dict[str, Tensor], Metadata, str]:
         raise ModelError(
             f"{path} is not a camreel checkpoint",
             f"its metadata has no key {KEY!r}",
-            "convert it: camreel import FILE --arch NAME --class-names NAMES.txt -o mine.safetensors",
+            f"convert it: camreel import {path} --arch NAME --class-names NAMES.txt -o mine.safetensors",
         )
     return tensors, parse(text, path), digest(path)
 

@@ -32,8 +32,8 @@ COMPLETENESS = 1e-3
 def call_factory(name: str) -> Recognizer:
     """Call package.module:factory and return the recognizer that it makes, checked.
 
-    The factory returns a `Recognizer`, or a plain `nn.Module` with its class names as a pair (module, classes); the latter is
-    wrapped by `camreel.wrap`. Its geometry is measured if it states none.
+    The factory returns a `Recognizer`, or a plain `nn.Module` with its class names as a pair (module, classes); the
+    latter is wrapped by `camreel.wrap`. Its geometry is measured if it states none.
 
     Raises:
         ModelError: it fails, or makes something that does not follow the contract.

@@ -1,10 +1,11 @@
 """The network `figures`: small enough to be bundled, trained on drawn people, and a starting point for training.
 
-A (2+1)D residual network with a temporal stride of 1: every sample gets a map of its own, with one cell per 8 pixels. Its input is
-the pictures and their differences to the picture before.
+A (2+1)D residual network with a temporal stride of 1: every sample gets a map of its own, with one cell per 8 pixels.
+Its input is the pictures and their differences to the picture before.
 
-Everything lies in memory as [B, T, H, W, channels]. The spatial convolutions (time folded into the batch) and the temporal ones (over
-T x H*W) are 2D convolutions on two views of the same memory, so no layer copies its input into another layout.
+Everything lies in memory as [B, T, H, W, channels]. The spatial convolutions (time folded into the batch) and the
+temporal ones (over T x H*W) are 2D convolutions on two views of the same memory, so no layer copies its input into
+another layout.
 """
 
 from __future__ import annotations
@@ -29,16 +30,16 @@ STEM = (32, 48)
 STAGES: tuple[tuple[int, int, tuple[int, ...]], ...] = ((48, 1, (1,)), (96, 2, (1, 2)), (128, 1, (1, 2, 2)))
 """Channels, spatial stride, and the temporal dilation of each block.
 
-Multiples of 16, which convolutions are fastest with. Measured in training: 24, 40 | 40, 80, 144 is as much work, takes 3 % longer
-and has fewer channels where arms and legs are still apart.
+Multiples of 16, which convolutions are fastest with. Measured in training: 24, 40 | 40, 80, 144 is as much work, takes
+3 % longer and has fewer channels where arms and legs are still apart.
 """
 FEATURES = 256
 CLASSIFIER_GAIN, PICTURE_GAIN = 8.0, 0.1
-"""Factors on the weights of a fresh network. A person covers a small share of the cells, so a mean over all cells needs large
-weights; and pictures are mostly background, which drowns the differences unless it starts faint. Without the latter nothing is
-learned in the first 200 steps."""
+"""Factors on the weights of a fresh network. A person covers a small share of the cells, so a mean over all cells needs
+large weights; and pictures are mostly background, which drowns the differences unless it starts faint. Without the
+latter nothing is learned in the first 200 steps."""
 MARGIN = 1 + sum(dilation for _, _, dilations in STAGES for dilation in dilations)
-"""Samples that a map depends on before its own (the difference reaches one further than the convolutions) and after it."""
+"""Samples before and after its own that a map depends on; the difference reaches one further than the convolutions."""
 
 
 def convolution(
@@ -63,7 +64,7 @@ class Block(nn.Module):
         self.shortcut = nn.Identity() if same else convolution(inputs, outputs, (1, 1), stride)
 
     def forward(self, x: Tensor, clips: int, ends: Ends) -> Tensor:
-        """Map pictures of several clips [B*T, C, H, W] to [B*T', C', H', W'], without the samples that an end cannot know."""
+        """Map pictures of several clips [B*T, C, H, W] to [B*T', C', H', W'], without the samples not yet known."""
         y = functional.relu(self.spatial(x), inplace=True)
         z = self._over_time(y.reshape(clips, -1, *y.shape[1:]).transpose(1, 2).flatten(3), ends)
         z = z.transpose(1, 2).reshape(-1, *y.shape[1:])
@@ -111,8 +112,8 @@ class FiguresNet(nn.Module):
 
     Args:
         classes: rows of the classifier.
-        inputs: inputs used in training: the pictures, their differences, or both. The weights of unused inputs start at zero and
-            stay there, so a trained network is like any other.
+        inputs: inputs used in training: the pictures, their differences, or both. The weights of unused inputs start at
+            zero and stay there, so a trained network is like any other.
     """
 
     def __init__(self, classes: int, inputs: Inputs = "both") -> None:
@@ -182,9 +183,9 @@ class FiguresNet(nn.Module):
 def reflect_ends(x: Tensor, ends: Ends) -> Tensor:
     """Extend a clip [B, 3, T, H, W] by `MARGIN` samples at the ends of the video, as if time turned back there.
 
-    Zeros there look like actions that nobody does, and a held picture looks like everybody standing still. Measured on 16 clips of
-    2 s with a network for fights, with the first and last frame among three: the peak is on the fight in 96 % of the frames, with
-    held pictures in 64 %.
+    Zeros there look like actions that nobody does, and a held picture looks like everybody standing still. Measured on
+    16 clips of 2 s with a network for fights, with the first and last frame among three: the peak is on the fight in 96
+    % of the frames, with held pictures in 64 %.
     """
     before, after = (_reflection(part) for part in (x, x.flip(2)))
     return torch.cat([before.flip(2)] * ends[0] + [x] + [after] * ends[1], dim=2)

@@ -1,9 +1,9 @@
 """Measurement of the position of feature map cells in the input, from what a network computes, not from its modules.
 
-The network runs inside a mode that replaces each operation with a linear one of unit gain: convolutions and linear layers get equal
-positive weights, norms and activations become the identity, maxima become averages. The gradient of a cell with respect to the input
-is then the shape of its receptive field, and its centroid is the cell's center. Each axis is measured on a long, thin clip: with these
-replacements the axes separate.
+The network runs inside a mode that replaces each operation with a linear one of unit gain: convolutions and linear
+layers get equal positive weights, norms and activations become the identity, maxima become averages. The gradient of a
+cell with respect to the input is then the shape of its receptive field, and its centroid is the cell's center. Each
+axis is measured on a long, thin clip: with these replacements the axes separate.
 """
 
 from __future__ import annotations
@@ -28,19 +28,12 @@ LONG = 1024
 LONG_CLIP = 128
 """Samples of the time axis when it is measured."""
 IDENTITIES = frozenset(
-    {"relu", "relu6", "leaky_relu", "prelu", "rrelu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus", "glu"}
-    | {
-        "sigmoid",
-        "hardsigmoid",
-        "hardswish",
-        "hardtanh",
-        "tanh",
-        "clamp",
-        "dropout",
-        "feature_dropout",
-        "stochastic_depth",
-    }
-    | {"batch_norm", "instance_norm", "layer_norm", "group_norm", "rms_norm", "local_response_norm", "normalize"}
+    (
+        *("relu", "relu6", "leaky_relu", "prelu", "rrelu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus"),
+        *("sigmoid", "hardsigmoid", "hardswish", "hardtanh", "tanh", "clamp"),
+        *("dropout", "feature_dropout", "stochastic_depth"),
+        *("batch_norm", "instance_norm", "layer_norm", "group_norm", "rms_norm", "local_response_norm", "normalize"),
+    )
 )
 """Names of functions and methods that pass their first argument on."""
 AVERAGES = {
@@ -49,13 +42,15 @@ AVERAGES = {
     "max_pool3d": functional.avg_pool3d,
 }
 CONVOLUTIONS = frozenset({"conv1d", "conv2d", "conv3d", "linear"})
+ATTENTION = frozenset({"softmax", "scaled_dot_product_attention", "multi_head_attention_forward"})
+"""Names of functions whose receptive field is the whole picture."""
 GLOBAL_POOLS = frozenset({"adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"})
 
 
 def measure_geometry(features: Callable[[Tensor], Features], clip_len: int, fixed_size: int | None = None) -> Geometry:
-    """Measure start and jump per axis, and the margin if the time axis is kept and the temporal receptive field is short.
+    """Measure start and jump per axis, and the margin of networks that keep the time axis.
 
-    For convolutional networks; the positions that a transformer's tokens stand for follow from its patches.
+    Cells of transformers, whose receptive field is the whole picture, lie in the middle of equal patches.
 
     Args:
         features: backbone, clips [B, 3, T, H, W] -> features.
@@ -70,18 +65,29 @@ def measure_geometry(features: Callable[[Tensor], Features], clip_len: int, fixe
         >>> measure_geometry(network.features, clip_len=1)
         Geometry(start=(0.0, 0.0, 0.0), jump=(1.0, 32.0, 32.0), margin=0)
     """
-    image = clip_len == 1
-    mode = _LinearMode()
     try:
-        samples, side = (clip_len, fixed_size) if fixed_size else _smallest(features, image)
-        long, long_clip = (fixed_size, clip_len) if fixed_size else (LONG, LONG_CLIP)
-        y = _axis(features, mode, (samples, long, side), 1)
-        x = _axis(features, mode, (samples, side, long), 2)
-        t = (0.0, 1.0, 0) if image else _axis(features, mode, (long_clip, side, side), 0)
+        try:
+            # Backbones often accept more than the whole network does, and a long axis shows whole receptive fields.
+            return _measure(features, clip_len, *_smallest(features, clip_len == 1), LONG, LONG_CLIP)
+        except RuntimeError:
+            if fixed_size is None:
+                raise
+            return _measure(features, clip_len, clip_len, fixed_size, fixed_size, clip_len)
     except (RuntimeError, IndexError, TypeError, AttributeError, ValueError) as error:
         why = f"measuring it failed: {error}".split("\n")[0]
         raise ModelError("the network states no geometry", why, "give the recognizer a `geometry`") from error
-    keeps_time = t[1] == 1.0 and t[0] == 0.0 and not mode.pooled
+
+
+def _measure(
+    features: Callable[[Tensor], Features], clip_len: int, samples: int, side: int, long: int, long_clip: int
+) -> Geometry:
+    """Measure the axes one by one on clips of `samples` x `side` x `side`, the measured axis of which is long."""
+    image = clip_len == 1
+    mode = _LinearMode()
+    y = _axis(features, mode, (samples, long, side), 1)
+    x = _axis(features, mode, (samples, side, long), 2)
+    t = (0.0, 1.0, 0) if image else _axis(features, mode, (long_clip, side, side), 0)
+    keeps_time = t[1] == 1.0 and t[0] == 0.0 and not mode.pooled and not mode.attends
     margin = t[2] if keeps_time and 2 * t[2] < clip_len else 0
     return Geometry((t[0], y[0], x[0]), (t[1], y[1], x[1]), margin)
 
@@ -93,10 +99,14 @@ class _LinearMode(TorchFunctionMode):
         super().__init__()
         self.pooled = False
         """A global pooling ran before the last feature map: every output depends on every input."""
+        self.attends = False
+        """Attention ran before the last feature map."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "").removesuffix("_")
+        if name in ATTENTION:
+            self.attends = True
         if name in IDENTITIES and args:
             return args[0]
         if name in AVERAGES:
@@ -137,7 +147,7 @@ def _average(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Tensor:
-    """Return the average in place of a maximum; padded by hand, because torch averages only windows that fit the bare input."""
+    """Return the average in place of a maximum, padded by hand: torch averages only windows that fit the bare input."""
     axes = x.dim() - 2
     sides = padding if isinstance(padding, tuple | list) else (padding,) * axes
     padded = functional.pad(x, [side for axis in reversed(sides) for side in (axis, axis)])
@@ -158,19 +168,24 @@ def _smallest(features: Callable[[Tensor], Features], image: bool) -> tuple[int,
 def _axis(
     features: Callable[[Tensor], Features], mode: _LinearMode, shape: Axes, axis: int
 ) -> tuple[float, float, int]:
-    """Return start, jump and reach along one axis; reach is half the width of the receptive field in input positions."""
+    """Return start, jump and reach (half the width of the receptive field) along one axis, in input positions."""
     clip = torch.ones((1, 3, *shape), requires_grad=True)
     with torch.inference_mode(False), torch.enable_grad(), mode:
         maps = features(clip).maps.float()
     cells = maps.movedim(axis + 2, 0).flatten(1).sum(1)
+    patch = shape[axis] / len(cells)
+    if mode.attends or len(cells) < 2:
+        return (patch - 1) / 2, patch, shape[axis]
     j = len(cells) // 2
     centers, reach = [], 0
     for cell in (cells[j - 1], cells[j]):
         (gradient,) = torch.autograd.grad(cell, clip, retain_graph=True)
         profile = gradient.double().movedim(axis + 2, 0).flatten(1).sum(1)
+        touched = profile.nonzero().flatten()
+        if int(touched[0]) == 0 or int(touched[-1]) == len(profile) - 1:  # cut off: its centroid says nothing
+            return (patch - 1) / 2, patch, shape[axis]
         positions = torch.arange(len(profile), dtype=torch.float64)
         centers.append(float((profile * positions).sum() / profile.sum()))
-        touched = positions[profile != 0]
         reach = max(reach, round(float((touched - centers[-1]).abs().max())))
     jump = _snap(centers[1] - centers[0], 1)
     return _snap(centers[1] - jump * j, 2), jump, reach

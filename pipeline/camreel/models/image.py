@@ -49,24 +49,16 @@ def _pool_classify(net: Any, features: Features) -> Tensor:
 
 _INCEPTION = (
     *("conv1", "maxpool1", "conv2", "conv3", "maxpool2", "inception3a", "inception3b", "maxpool3"),
-    *(
-        "inception4a",
-        "inception4b",
-        "inception4c",
-        "inception4d",
-        "inception4e",
-        "maxpool4",
-        "inception5a",
-        "inception5b",
-    ),
+    *("inception4a", "inception4b", "inception4c", "inception4d", "inception4e", "maxpool4"),
+    *("inception5a", "inception5b"),
 )
 _INCEPTION_V3 = (
     *("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "maxpool1", "Conv2d_3b_1x1", "Conv2d_4a_3x3", "maxpool2"),
     *("Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"),
     *("Mixed_7a", "Mixed_7b", "Mixed_7c"),
 )
-# torchvision feeds its GoogLeNet and Inception weights ImageNet-normalized pictures and converts them inside (`transform_input`) to what
-# the original network was trained on, which is this normalization.
+# torchvision feeds its GoogLeNet and Inception weights ImageNet-normalized pictures and converts them inside
+# (`transform_input`) to what the original network was trained on, which is this normalization.
 _HALVES = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 RESNET = Architecture(

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from torch import Tensor
 
 from camreel.errors import ConfigError, InputError, ModelError, nearest
 from camreel.models import checkpoint, initialization, weights
+from camreel.models.architecture import Architecture
 from camreel.models.loading import PICKLES, default_metadata
 from camreel.models.registry import ARCHITECTURES, architecture
 
@@ -35,13 +37,14 @@ def import_weights(
         arch: name of the network, as `camreel models` lists it.
         output: checkpoint to write, FILE.safetensors.
         class_names: names of the classes [C]; None: those of the published weights, if their number fits.
-        fields: other fields of the metadata (mean, std, crop, resize, clip_len, frame_rate, multilabel).
+        fields: fields of the metadata that differ from those of the published weights (mean, std, crop, resize,
+            clip_len, frame_rate, multilabel).
 
     Returns:
         The metadata of the checkpoint.
 
     Raises:
-        ConfigError: the network is unknown, or the output does not end in .safetensors.
+        ConfigError: the network is unknown, the output does not end in .safetensors, or a field does not fit.
         ModelError: the file cannot be read, or does not fit the network or the names.
         OutputError: the checkpoint cannot be written.
 
@@ -53,19 +56,49 @@ def import_weights(
     if output.suffix.lower() != ".safetensors":
         raise ConfigError(f"-o {output} is no checkpoint", todo=f"write {output.with_suffix('.safetensors')}")
     row, blank = architecture(arch), default_metadata(arch)
+    _check_fields(arch, row, blank, fields or {})
     tensors = _strip(_read(path), f"{row.classifier}.weight")
     if f"{row.classifier}.weight" not in tensors:
         known = ", ".join(list(tensors)[:3])
         why = f"it has no tensor {row.classifier}.weight; it begins with {known}"
         raise ModelError(f"{path} does not fit {arch}", why, "name the network it was made for with --arch")
-    classes = _names(path, len(tensors[f"{row.classifier}.weight"]), blank.classes, class_names)
+    rows = len(tensors[f"{row.classifier}.weight"])
+    net = initialization.empty(arch, row, rows)
+    weights.fill(net, row, tensors, str(path), f"name the network it was made for with --arch, in place of {arch}")
+    # The blank metadata of a bundled network has placeholders for names.
+    published = blank.classes if row.bundle is None else ()
+    classes = _names(path, rows, published, class_names)
     source = f"imported from {path.name}"
     changes = {"classes": classes, "source": source, "licence": "", "threshold": None, **(fields or {})}
-    metadata = checkpoint.Metadata.model_validate({**blank.model_dump(), **changes})
-    net = initialization.empty(arch, row, len(classes))
-    weights.fill(net, row, tensors, str(path))
+    metadata = _validate({**blank.model_dump(), **changes})
     checkpoint.save(output, net.state_dict(), metadata)
     return metadata
+
+
+def _check_fields(arch: str, row: Architecture, blank: checkpoint.Metadata, fields: Mapping[str, Any]) -> None:
+    """Check that the clips that the fields describe can be the input of the network.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    crop, clip_len = fields.get("crop", blank.crop), fields.get("clip_len", blank.clip_len)
+    if row.fixed_size and (tuple(crop), clip_len) != (blank.crop, blank.clip_len):
+        height, width = blank.crop
+        why = f"it takes {blank.clip_len} samples of {width} x {height} pixels only"
+        raise ConfigError(f"{arch} takes no clips of another size", why, "leave --size and --clip-len out")
+    if row.clip_len == 1 and clip_len != 1:
+        why = "it is an image network, which takes single pictures"
+        raise ConfigError(f"{arch} takes no clips of {clip_len} samples", why, "leave --clip-len out")
+
+
+def _validate(values: Mapping[str, Any]) -> checkpoint.Metadata:
+    try:
+        return checkpoint.Metadata.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        why = f"{name}: {first['msg']}" if name else str(first["msg"]).removeprefix("Value error, ")
+        raise ConfigError("the settings of the checkpoint are not possible", why) from None
 
 
 def read_names(path: Path) -> list[str]:

@@ -19,7 +19,7 @@ CALIBRATION_SIDE = 128
 
 
 def empty(name: str, architecture: Architecture, classes: int) -> nn.Module:
-    """Build a network to be filled with weights, if possible on the meta device: initializing what is replaced takes seconds."""
+    """Build a network to be filled with weights on the meta device if possible: initialization takes seconds."""
     try:
         with torch.device("meta"):
             net = architecture.build(name, classes, **architecture.options)
@@ -37,7 +37,7 @@ def build(name: str, architecture: Architecture, classes: int, seed: int) -> nn.
 
 
 def calibrate(recognizer: TorchRecognizer, seed: int) -> None:
-    """Set the batch norms to the statistics of a seeded clip, and scale the classifier so that the logits have std `LOGIT_STD`.
+    """Set the batch norms to the statistics of a seeded clip, and the classifier to logits with std `LOGIT_STD`.
 
     The fresh batch norms of torchvision are the identity, which makes the logits of a residual network explode.
     """

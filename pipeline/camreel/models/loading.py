@@ -25,8 +25,8 @@ def load(name: str, weights: str = "default", *, seed: int = 0, trust_pickle: bo
 
     Args:
         name: a network of the registry, FILE.safetensors, FILE.pt (with `trust_pickle`), or package.module:factory.
-        weights: for a network of the registry: "default", a name of torchvision's weights, "bundled" for those shipped with camreel,
-            a `.safetensors` or `.pth` file, or "random".
+        weights: for a network of the registry: "default", a name of torchvision's weights, "bundled" for those shipped
+            with camreel, a `.safetensors` or `.pth` file, or "random".
         seed: seed of random weights.
         trust_pickle: accept a `.pt` file as a checkpoint; it is still read with weights_only.
 
@@ -73,9 +73,10 @@ def _named(name: str, weights: str, seed: int) -> Recognizer:
             raise ModelError(
                 f"{path} holds no weights of {name}", f"it was made for {metadata.arch}", f"load it as {metadata.arch}"
             )
-        return _assemble(metadata, tensors, path, checkpoint.digest(path))
+        return _assemble(metadata, tensors, path, checkpoint.digest(path), todo=_import_hint(name, path))
     if suffix in PICKLES:
-        return _assemble(default_metadata(name), published_weights.read_pickle(path), path, checkpoint.digest(path))
+        tensors = published_weights.read_pickle(path)
+        return _assemble(default_metadata(name), tensors, path, checkpoint.digest(path), todo=_import_hint(name, path))
     if row.bundle is not None:
         return _bundled(name, row.bundle, weights)
     entry = published_weights.published(name, weights)
@@ -83,6 +84,12 @@ def _named(name: str, weights: str, seed: int) -> Recognizer:
     tensors = published_weights.read_pickle(path)
     metadata = published_weights.describe(name, row, entry)
     return _assemble(metadata, tensors, path, checkpoint.digest(path), label=entry.name)
+
+
+def _import_hint(name: str, path: Path) -> str:
+    # Importing understands more files: it removes the wrappers and prefixes of training programs.
+    command = f"camreel import {path} --arch {name} --class-names NAMES.txt -o mine.safetensors"
+    return f"name the network it was made for, or convert it: {command}"
 
 
 def _random(name: str, seed: int) -> TorchRecognizer:
@@ -121,9 +128,14 @@ def default_metadata(name: str) -> Metadata:
 
 
 def _assemble(
-    metadata: Metadata, tensors: Mapping[str, Any], path: Path, sha256: str, label: str = ""
+    metadata: Metadata,
+    tensors: Mapping[str, Any],
+    path: Path,
+    sha256: str,
+    label: str = "",
+    todo: str = "name the network it was made for",
 ) -> TorchRecognizer:
-    """Build a network of the registry with these tensors."""
+    """Build a network of the registry with these tensors; `todo` is the advice if they do not fit."""
     if metadata.arch not in ARCHITECTURES:
         why = f"its network {metadata.arch!r} is unknown here"
         todo = nearest(metadata.arch, ARCHITECTURES) or "`camreel models` lists the networks"
@@ -137,17 +149,17 @@ def _assemble(
             f"name them: camreel import {path} --arch {metadata.arch} --class-names NAMES.txt -o mine.safetensors",
         )
     net = initialization.empty(metadata.arch, row, len(metadata.classes))
-    published_weights.fill(net, row, tensors, str(path))
+    published_weights.fill(net, row, tensors, str(path), todo)
     return TorchRecognizer(net, row, metadata, label or path.name, sha256)
 
 
 def _pickle(path: Path, trusted: bool) -> TorchRecognizer:
-    """Load a checkpoint from a pickled dict: `camreel` holds the metadata (JSON or a dict), `state_dict` the tensors."""
+    """Load a checkpoint from a pickled dict with metadata under `camreel` and tensors under `state_dict`."""
     if not trusted:
         raise ModelError(
             f"{path} is a pickle, and pickles can hold code",
             "camreel reads one only when told to, and then only its tensors",
-            "add --trust-pickle, or convert it: camreel import FILE --arch NAME -o mine.safetensors",
+            f"add --trust-pickle, or convert it: camreel import {path} --arch NAME -o mine.safetensors",
         )
     content = published_weights.read_pickle(path)
     text, tensors = content.get(checkpoint.KEY), content.get("state_dict")
@@ -155,7 +167,7 @@ def _pickle(path: Path, trusted: bool) -> TorchRecognizer:
         raise ModelError(
             f"{path} is not a camreel checkpoint",
             f"it needs the keys {checkpoint.KEY!r} (metadata) and 'state_dict' (tensors)",
-            "convert it: camreel import FILE --arch NAME --class-names NAMES.txt -o mine.safetensors",
+            f"convert it: camreel import {path} --arch NAME --class-names NAMES.txt -o mine.safetensors",
         )
     metadata = checkpoint.parse(text if isinstance(text, str) else json.dumps(text), path)
     return _assemble(metadata, tensors, path, checkpoint.digest(path))

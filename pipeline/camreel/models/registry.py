@@ -1,4 +1,4 @@
-"""Every network by name. A new one is a line here, and an `Architecture` where its anatomy is new. Importable without torch."""
+"""Every network by name. A new one is a line here, and an `Architecture`. Importable without torch."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """State of networks that see a video sample by sample: each layer keeps the few samples that its next output needs.
 
-The work for a sample is done once, however short the steps are, and the maps equal those of the whole video (continual inference,
-Hedegaard and Iosifidis, "Continual 3D Convolutional Neural Networks", ECCV 2022, for networks without a temporal stride).
+The work for a sample is done once, however short the steps are, and the maps equal those of the whole video (continual
+inference, Hedegaard and Iosifidis, "Continual 3D Convolutional Neural Networks", ECCV 2022, for networks without a
+temporal stride).
 """
 
 from __future__ import annotations

@@ -149,7 +149,8 @@ def _fit(window: Axes, grid: Axes) -> Axes:
 def fold_batch_norms(module: nn.Module) -> nn.Module:
     """Fold batch norms into the convolutions before them, in place: fewer passes over memory and fewer roundings.
 
-    Measured on r3d_18: 12 % faster in float32; in bfloat16 5 % faster, and its error against float32 is a tenth smaller.
+    Measured on r3d_18: 12 % faster in float32; in bfloat16 5 % faster, and its error against float32 is a tenth
+    smaller.
     """
     for child in module.children():
         fold_batch_norms(child)

@@ -21,7 +21,7 @@ def _resnet(net: Any, x: Tensor) -> Features:
 
 
 def _mc3_valid_features(net: Any, x: Tensor, keep: tuple[int, int]) -> Features:
-    """Run `_resnet` without the samples that only feed others: each temporal convolution gives up one sample at each end.
+    """Run `_resnet` without samples that only feed others: each temporal convolution gives up one at each end.
 
     An end of the clip that is kept is an end of the video, and is zero padded as the network always does.
     """
@@ -45,7 +45,7 @@ def _mc3_valid_features(net: Any, x: Tensor, keep: tuple[int, int]) -> Features:
 
 
 def _mc3_forward_step(net: Any, x: Tensor, state: LayerState, ends: Ends) -> Features:
-    """Run the next samples: each temporal convolution keeps two samples of its input, each shortcut the two it waits for."""
+    """Run the next samples; each temporal convolution and each shortcut keeps two samples of its input."""
 
     def convolve(name: str, layers: Any, x: Tensor) -> Tensor:
         conv, *rest = layers
@@ -74,8 +74,8 @@ def _swin(net: Any, x: Tensor) -> Features:
 def _mvit(net: Any, x: Tensor) -> Features:
     """Run up to the first norm of the last block, where the class token reads the patches for the last time.
 
-    After that block no gradient reaches the patches. Before the norm, which forgets their length, a patch's gradient is orthogonal to
-    the patch, and HiResCAM would be zero.
+    After that block no gradient reaches the patches. Before the norm, which forgets their length, a patch's gradient is
+    orthogonal to the patch, and HiResCAM would be zero.
     """
     tokens = net.pos_encoding(net.conv_proj(x).flatten(2).transpose(1, 2))
     grid = (net.pos_encoding.temporal_size, *net.pos_encoding.spatial_size)

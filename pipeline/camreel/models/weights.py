@@ -85,7 +85,7 @@ def fetch(url: str) -> Path:
         raise ModelError(
             f"the weights {path.name} are not here: looked for {path}",
             f"they could not be downloaded from {url} ({error})",
-            f"put the file there by hand, or name one with `--weights FILE` (`--weights random` to try without), from {url}",
+            f"put the file from {url} there, or name one with `--weights FILE` (`--weights random` for a trial)",
         ) from error
     return path
 
@@ -102,9 +102,8 @@ def read_pickle(path: Path) -> dict[str, Any]:
         raise ModelError(f"cannot open {path}", "there is no such file", "check the name of the file") from error
     except Exception as error:  # a damaged pickle can raise anything
         why = "not a file of tensors, or damaged: " + str(error).strip().split("\n")[0]
-        raise ModelError(
-            f"cannot read {path}", why, "delete it and get it again, or convert it to .safetensors"
-        ) from error
+        todo = "delete it and get it again, or save only the state dict: torch.save(model.state_dict(), FILE)"
+        raise ModelError(f"cannot read {path}", why, todo) from error
     if not isinstance(content, dict):
         raise ModelError(
             f"cannot read {path}", f"it holds a {type(content).__name__}, not a state dict", "save a state dict"
@@ -116,8 +115,21 @@ def read_pickle(path: Path) -> dict[str, Any]:
 _DENSE = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.((?:[12])\.(?:weight|bias|running_mean|running_var))$")
 
 
-def fill(net: nn.Module, architecture: Architecture, tensors: Mapping[str, Any], origin: str) -> None:
+def fill(
+    net: nn.Module,
+    architecture: Architecture,
+    tensors: Mapping[str, Any],
+    origin: str,
+    todo: str = "name the network it was made for",
+) -> None:
     """Load tensors into a network that may have been built on the meta device; every key and shape must fit.
+
+    Args:
+        net: network to fill.
+        architecture: its architecture.
+        tensors: state dict.
+        origin: file of the tensors, for messages.
+        todo: advice if they do not fit.
 
     Raises:
         ModelError: keys or shapes are not those of the network.
@@ -129,7 +141,7 @@ def fill(net: nn.Module, architecture: Architecture, tensors: Mapping[str, Any],
     for key in expected:
         if key.endswith("num_batches_tracked"):
             state.setdefault(key, torch.tensor(0))
-    _compare(state, expected, origin)
+    _compare(state, expected, origin, todo)
     ready = OrderedDict((key, _float(state[key], expected[key])) for key in expected)
     # Some networks refuse a state dict without their version, which rides along as an attribute.
     ready.__dict__["_metadata"] = getattr(expected, "_metadata", None)
@@ -140,18 +152,14 @@ def _float(value: Tensor, like: Tensor) -> Tensor:
     return value.detach().to(like.dtype)
 
 
-def _compare(state: Mapping[str, Any], expected: Mapping[str, Tensor], origin: str) -> None:
+def _compare(state: Mapping[str, Any], expected: Mapping[str, Tensor], origin: str, todo: str) -> None:
     missing = [key for key in expected if not isinstance(state.get(key), Tensor)]
     extra = [key for key in state if key not in expected]
     if missing or extra:
         lists = (("missing", missing), ("unexpected", extra))
         parts = [f"{len(keys)} {word} ({keys[0]}{', ...' * (len(keys) > 1)})" for word, keys in lists if keys]
-        raise ModelError(
-            f"{origin} does not fit the network: tensors differ", ", ".join(parts), "name the network it was made for"
-        )
+        raise ModelError(f"{origin} does not fit the network: tensors differ", ", ".join(parts), todo)
     for key, value in expected.items():
         if state[key].shape != value.shape:
             shapes = f"{key} is {list(state[key].shape)}, the network needs {list(value.shape)}"
-            raise ModelError(
-                f"{origin} does not fit the network: shapes differ", shapes, "name the network it was made for"
-            )
+            raise ModelError(f"{origin} does not fit the network: shapes differ", shapes, todo)

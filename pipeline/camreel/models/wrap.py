@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from camreel.errors import ModelError
 from camreel.interfaces import Features, Geometry, LinearHead, Triple
@@ -20,6 +21,7 @@ from camreel.models.geometry import measure_geometry
 IMAGENET: tuple[Triple, Triple] = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CLOSED_FORM_ERROR = 1e-4
 """Largest relative error of mean(w A) + b against the logits at which the head counts as pooling and a linear layer."""
+LINEAR = (nn.Linear, nn.Conv2d, nn.Conv3d)
 TRIAL_SIDES = (64, 96, 160, 224, 299)
 """Sides in pixels of the clips that a network is analyzed with: the first that it accepts."""
 
@@ -27,9 +29,24 @@ TRIAL_SIDES = (64, 96, 160, 224, 299)
 class _Stop(Exception):
     """End a forward pass early: its feature maps are known."""
 
-    def __init__(self, maps: Tensor) -> None:
+    def __init__(self, maps: Tensor | None) -> None:
         super().__init__()
         self.maps = maps
+
+
+class _LastMaps(TorchFunctionMode):
+    """Remember the last feature maps with K channels that any function returned, in modules or outside of them."""
+
+    def __init__(self, dimensions: int, channels: int) -> None:
+        super().__init__()
+        self._dimensions, self._channels = dimensions, channels
+        self.maps: Tensor | None = None
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if isinstance(out, Tensor) and out.dim() == self._dimensions and out.shape[1] == self._channels:
+            self.maps = out if self.maps is None or out.shape[2:].numel() > 1 else self.maps
+        return out
 
 
 _REPLACEMENT: ContextVar[Tensor | None] = ContextVar("replacement", default=None)
@@ -42,6 +59,12 @@ def _at_layer(module: nn.Module, args: Any, output: Any) -> Any:
         raise _Stop(output)
     replacement = _REPLACEMENT.get()
     return output if replacement is None else replacement
+
+
+def _before_classifier(module: nn.Module, args: Any) -> None:
+    """Forward hook of the classifier, for networks whose last maps no submodule returns: stop there."""
+    if _CAPTURE.get():
+        raise _Stop(None)
 
 
 def wrap(
@@ -60,14 +83,15 @@ def wrap(
 ) -> WrappedRecognizer:
     """Turn a torch classifier into a recognizer whose maps camreel can draw.
 
-    If the network ends in global average pooling and a linear layer, the maps are exact and free (closed form). Otherwise the part
-    after `layer` is differentiated. Which of the two holds is found out by running the network, not by looking at its modules.
+    If the network ends in global average pooling and a linear layer, the maps are exact and free (closed form).
+    Otherwise the part after `layer` is differentiated. Which of the two holds is found out by running the network, not
+    by looking at its modules.
 
     Args:
         module: classifier from [B, 3, H, W] (image networks) or [B, 3, T, H, W] (video networks) to logits [B, C].
         classes: class names [C].
-        layer: path of the submodule whose output [B, K, h, w] or [B, K, T', h, w] is mapped, as in `named_modules`; None: found if
-            the head is pooling and a linear layer.
+        layer: path of the submodule whose output [B, K, h, w] or [B, K, T', h, w] is mapped, as in `named_modules`;
+            None: the maps before the average pooling, if the head is pooling and a linear layer.
         mean: mean of RGB in [0, 1] in training.
         std: standard deviation of RGB in [0, 1] in training.
         clip_len: samples per clip in training; None: an image network.
@@ -122,8 +146,8 @@ class WrappedRecognizer:
     """A torch classifier that is split at one of its layers; made by `wrap`."""
 
     module: nn.Module
-    layer: str
-    """Path of the submodule whose output is mapped."""
+    layer: str | None
+    """Path of the submodule whose output is mapped; None: no submodule returns the maps before the average pooling."""
     classifier: str | None
     """Path of the linear layer after global average pooling; None: the head is differentiated."""
     classes: tuple[str, ...]
@@ -146,17 +170,25 @@ class WrappedRecognizer:
     def __post_init__(self) -> None:
         self.module = copy.deepcopy(self.module)
         self._running = self.module
-        self.module.get_submodule(self.layer).register_forward_hook(_at_layer)
+        if self.layer is not None:
+            self.module.get_submodule(self.layer).register_forward_hook(_at_layer)
+        elif self.classifier is not None:
+            self.module.get_submodule(self.classifier).register_forward_pre_hook(_before_classifier)
 
     def features(self, clips: Tensor, keep: tuple[int, int] | None = None) -> Features:
         """Run the network up to its layer; see `Recognizer.features`."""
+        given = clips.squeeze(2) if self.clip_len == 1 else clips
         token = _CAPTURE.set(True)
         try:
-            self._running(clips.squeeze(2) if self.clip_len == 1 else clips)
+            with nullcontext() if self._channels is None else _LastMaps(given.dim(), self._channels) as last:
+                self._running(given)
+            raise ModelError(f"{self.name} ran past its layer {self.layer}", "its forward pass depends on the input")
         except _Stop as stop:
-            maps = stop.maps.unsqueeze(2) if stop.maps.dim() == 4 else stop.maps
+            found = stop.maps if last is None else last.maps
         finally:
             _CAPTURE.reset(token)
+        assert found is not None
+        maps = found.unsqueeze(2) if found.dim() == 4 else found
         if keep is not None:
             maps = maps[:, :, keep[0] : keep[1]]
         # The rest of an unknown network may need more than the maps: it is run again with the clip.
@@ -174,6 +206,14 @@ class WrappedRecognizer:
             with _replaced(maps.squeeze(2) if self.clip_len == 1 else maps):
                 logits: Tensor = self.module(clips.squeeze(2) if self.clip_len == 1 else clips)
             return logits.float()
+
+    @property
+    def _channels(self) -> int | None:
+        """Channels of the maps if they are found by watching functions; None: a submodule returns them."""
+        if self.layer is not None or self.classifier is None:
+            return None
+        weight: Tensor = self.module.get_submodule(self.classifier).weight  # type: ignore[assignment]
+        return weight.shape[1]
 
     @property
     def linear(self) -> LinearHead | None:
@@ -230,11 +270,13 @@ def _trial(module: nn.Module, clip_len: int | None, side: int | None) -> tuple[T
             )
         return clip, logits
     why = f"{type(last).__name__}: {last}".split("\n")[0]
-    todo = "image networks take [B, 3, H, W]; for [B, 3, T, H, W] give clip_len; with one input size give size and fixed_size=True"
+    todo = (
+        "give clip_len for video networks [B, 3, T, H, W], and size and fixed_size=True for networks of one input size"
+    )
     raise ModelError(f"cannot wrap {type(module).__name__}", f"it does not run on noise: {why}", todo)
 
 
-def _find_split(module: nn.Module, clip: Tensor, logits: Tensor, layer: str | None) -> tuple[str, str | None]:
+def _find_split(module: nn.Module, clip: Tensor, logits: Tensor, layer: str | None) -> tuple[str | None, str | None]:
     """Return the layer to map and, if the head is pooling and a linear layer, the path of the latter."""
     names = dict(module.named_modules())
     if layer is not None and layer not in names:
@@ -245,27 +287,25 @@ def _find_split(module: nn.Module, clip: Tensor, logits: Tensor, layer: str | No
     outputs = _outputs(module, clip)
     maps = {name: output for name, output in outputs.items() if name and output.dim() == clip.dim()}
     if layer is not None and layer not in maps:
-        raise ModelError(
-            f"the layer {layer!r} gives no feature maps",
-            "its output is not [B, K, h, w] or [B, K, T', h, w]",
-            "choose another",
-        )
-    linear = [
-        n
-        for n, m in names.items()
-        if isinstance(m, nn.Linear | nn.Conv2d | nn.Conv3d) and len(m.weight) == logits.shape[1]
-    ]
+        why = "its output is not [B, K, h, w] or [B, K, T', h, w]"
+        raise ModelError(f"the layer {layer!r} gives no feature maps", why, "choose another")
+    linear = [n for n, m in reversed(names.items()) if isinstance(m, LINEAR) and len(m.weight) == logits.shape[1]]
     candidates = [layer] if layer is not None else [name for name in reversed(maps) if maps[name].shape[2:].numel() > 1]
-    for name, classifier in itertools.product(candidates, reversed(linear)):
+    for name, classifier in itertools.product(candidates, linear):
         if _adds_up(maps[name], names[classifier], logits):
             return name, classifier
-    if layer is None:
-        raise ModelError(
-            f"{type(module).__name__} does not end in average pooling and a linear layer",
-            "so the layer whose maps are wanted is not known",
-            f"name it: wrap(..., layer={next(iter(candidates), 'features')!r})",
-        )
-    return layer, None
+    if layer is not None:
+        return layer, None
+    for classifier in linear:
+        with torch.no_grad(), _LastMaps(clip.dim(), names[classifier].weight.shape[1]) as last:
+            module(clip)
+        if last.maps is not None and _adds_up(last.maps, names[classifier], logits):
+            return None, classifier
+    raise ModelError(
+        f"{type(module).__name__} does not end in average pooling and a linear layer",
+        "so the layer whose maps are wanted is not known",
+        f"name it: wrap(..., layer={next(iter(candidates), 'features')!r})",
+    )
 
 
 def _outputs(module: nn.Module, clip: Tensor) -> dict[str, Tensor]:

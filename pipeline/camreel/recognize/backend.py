@@ -14,7 +14,7 @@ from camreel.errors import DeviceError
 from camreel.interfaces import Recognizer
 
 AGREEMENT = 0.01
-"""Largest difference (root mean square) of the maps in bfloat16 that counts as equal, relative to the maps' full scale."""
+"""Largest root mean square difference of bfloat16 maps that counts as equal, relative to the maps' full scale."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 _CHOSEN: WeakKeyDictionary[Recognizer, dict[tuple[str, str], torch.dtype]] = WeakKeyDictionary()
@@ -83,7 +83,7 @@ def has_bfloat16(device: str) -> bool:
 
 @torch.inference_mode()
 def map_cells(recognizer: Recognizer, backend: Backend, shape: tuple[int, int]) -> tuple[int, int]:
-    """Return the cells (h, w) of the maps of pictures of (height, width), by running the network on shapes without arithmetic."""
+    """Return the cells (h, w) of the maps of pictures of (height, width), from a run on tensors without data."""
     with FakeTensorMode(allow_non_fake_inputs=True):
         clip = torch.empty((1, 3, recognizer.clip_len, *shape), dtype=backend.dtype, device=backend.device)
         cells = recognizer.features(clip).maps.shape

@@ -110,7 +110,8 @@ class Network:
 
         Args:
             clips: the clips.
-            features: their features from the pictures for the scores and, if the maps use another size, from those for the maps.
+            features: their features from the pictures for the scores and, if the maps use another size, from those for
+                the maps.
         """
         recognizer = self.recognizer
         logits = recognizer.head(features[0]).float()
@@ -159,7 +160,7 @@ class Network:
         if error is not None and not error <= COMPLETENESS_LIMIT:
             raise ModelError(
                 f"the maps of {self.recognizer.name} do not add up to its logits",
-                f"the completeness error is {error:.2g}, more than {COMPLETENESS_LIMIT:g}: its `linear` is not its head",
+                f"the completeness error is {error:.2g}, over {COMPLETENESS_LIMIT:g}: its `linear` is not its head",
                 "correct `linear`, or return None there to differentiate the head",
             )
         geometry = self.recognizer.geometry
@@ -229,7 +230,7 @@ def _batches(clips: Iterable[Clip], network: Network) -> Iterator[list[Clip]]:
 
 
 def network_input(clips: Sequence[Clip], which: int, plan: NetworkPlan) -> Tensor:
-    """Return the small pictures of clips as normalized RGB [B, 3, T, H, W] on the device; `which`: 0 for scores, 1 for maps."""
+    """Return the pictures of clips, for scores (0) or maps (1), as normalized RGB [B, 3, T, H, W] on the device."""
     recognizer, backend = plan.recognizer, plan.backend
     pictures = np.stack([[clip.frames[i].inputs[which] for i in clip.sampled] for clip in clips])
     width = pictures.shape[3]
@@ -245,7 +246,7 @@ def network_input(clips: Sequence[Clip], which: int, plan: NetworkPlan) -> Tenso
 
 
 def _slice_logits(recognizer: Recognizer, features: Features, logits: Tensor) -> Tensor:
-    """Return the logits of each time slice [B, T', C]: the spatial mean of the maps, for all classes at the cost of one slice."""
+    """Return the logits of each time slice [B, T', C]: the spatial means of the maps of all classes."""
     head, maps = recognizer.linear, features.maps
     if head is None:
         return logits[:, None].expand(-1, maps.shape[2], -1)

@@ -27,7 +27,7 @@ def recognize(
     streams: bool = False,
     batching: Batching | None = None,
 ) -> Iterator[ClipActivation]:
-    """Run the network on clips, several at a time where they are equally long; or sample by sample, as soon as they come.
+    """Run the network on clips, in batches of equal length; or on streams, sample by sample.
 
     Args:
         clips: clips in order, from `windows`.
@@ -37,7 +37,8 @@ def recognize(
         batching: run the network for several videos at once.
 
     Yields:
-        One activation per clip with samples, in order; of a stream as soon as the network knows it, `margin` samples late at most.
+        One activation per clip with samples, in order; of a stream as soon as the network knows it, `margin` samples
+        late at most.
 
     Raises:
         DeviceError: a single clip does not fit into memory.

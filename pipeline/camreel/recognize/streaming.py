@@ -16,7 +16,7 @@ from camreel.recognize.batches import Network, is_out_of_memory, network_input
 from camreel.structures import Clip, ClipActivation
 
 HOLD_SAMPLES = 32
-"""Samples for which a class that was in the top k is still mapped; its smoothing would start again whenever it comes back."""
+"""Samples for which a class that was in the top k stays mapped, so that its smoothing does not start again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The only threads of the flow: workers, and the bounded channels between them.
 
-A lane is a part of the flow that runs in a thread of its own. `prefetch` starts one; live runs build theirs from `Channel`,
-`feed` and `QueueWorker`, and `DynamicBatcher` runs the network once for all cameras that wait.
+A lane is a part of the flow that runs in a thread of its own. `prefetch` starts one; live runs build theirs from
+`Channel`, `feed` and `QueueWorker`, and `DynamicBatcher` runs the network once for all cameras that wait.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ T = TypeVar("T")
 A = TypeVar("A")
 
 Overflow = Literal["block", "drop-oldest", "latest"]
-"""Policy of a full channel: the producer waits, the oldest waiting item is dropped, or all waiting items are dropped."""
+"""Policy of a full channel: the producer waits, or the oldest or all waiting items are dropped."""
 
 JOIN_SECONDS = 2.0
 """Longest wait for a worker that was asked to stop."""
@@ -157,8 +157,8 @@ def wait_for_any(channels: Sequence[Channel[T]], changed: Condition, seconds: fl
 class Worker:
     """A thread that runs one function to its end.
 
-    The thread is a daemon and joining it is bounded, so that a function that hangs in the operating system cannot hang the
-    process.
+    The thread is a daemon and joining it is bounded, so that a function that hangs in the operating system cannot hang
+    the process.
 
     Args:
         work: function to run; it must handle its own errors.
@@ -251,8 +251,8 @@ class QueueWorker(Generic[T]):
 def prefetch(iterable: Iterable[T], depth: int) -> Iterator[T]:
     """Iterate `iterable` in a new thread, at most `depth` items ahead.
 
-    Items keep their order. An exception of the producer is raised after the items before it. Closing the returned generator
-    stops the thread and closes `iterable` there.
+    Items keep their order. An exception of the producer is raised after the items before it. Closing the returned
+    generator stops the thread and closes `iterable` there.
 
     Args:
         iterable: items to produce ahead of time; the code of a generator runs in the new thread.
@@ -272,7 +272,7 @@ def prefetch(iterable: Iterable[T], depth: int) -> Iterator[T]:
 
 
 class DynamicBatcher(Generic[T, A]):
-    """Batch the requests of several threads: each batch holds the compatible requests that wait when the worker is free.
+    """Batch the requests of several threads: a batch holds the compatible requests that wait when the worker is free.
 
     No request waits for others to arrive. A thread that finds nobody working runs the batch itself.
 

@@ -1,8 +1,9 @@
 """FrameActivation* -> FrameActivation*: estimate where actors are, whatever they do, as the basis for boxes.
 
-The evidence for a class lies where it differs from other classes: on a hand, not on the person. A box should hold the person.
-Three cues tell people from background, and none depends on the class: they move (if only slightly), they are evidence for or
-against some class, and they have the colors of what moves. `localize` selects the part near a class's evidence.
+The evidence for a class lies where it differs from other classes: on a hand, not on the person. A box should hold the
+person. Three cues tell people from background, and none depends on the class: they move (if only slightly), they are
+evidence for or against some class, and they have the colors of what moves. `localize` selects the part near a class's
+evidence.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from camreel.structures import F32, FrameActivation, Picture
 EVIDENCE_WEIGHT = 0.75
 """Weight of the evidence relative to the motion."""
 GUIDED_RADIUS = 0.037
-"""Radius of the guided filter as a share of the longer side; a larger one joins limbs with the background beside them."""
+"""Radius of the guided filter as a share of the longer side; a larger one joins limbs with the background."""
 PRIOR_SLOPE, PRIOR_LEVEL = 4.0, 0.35
-"""Prior of an actor from motion and evidence (relative to their maximum): slope of its logit, and level where it is 0."""
+"""Prior of an actor from motion and evidence, relative to their maximum: slope of its logit, level of logit 0."""
 
 COLOR_BINS = 16
 """Histogram bins per channel: luma from black to white, chroma from -64 to 64, which most pictures do not exceed."""
@@ -81,9 +82,9 @@ def relative(cells: F32) -> F32:
 class ColorModel:
     """Color histograms of actors and background, learned online by expectation maximization.
 
-    The two histograms change the prior of each cell by Bayes' rule; then the cells are counted again with the posterior. So
-    clothes at rest are found by those that move, and the wall between two arms is not. Measured with and without the model,
-    box accuracy: in the action world .65 and .50, on DAVIS (9 clips) .655 and .62.
+    The two histograms change the prior of each cell by Bayes' rule; then the cells are counted again with the
+    posterior. So clothes at rest are found by those that move, and the wall between two arms is not. Measured with and
+    without the model, box accuracy: in the action world .65 and .50, on DAVIS (9 clips) .655 and .62.
     """
 
     def __init__(self) -> None:

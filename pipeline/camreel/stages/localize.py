@@ -1,7 +1,7 @@
 """FrameActivation* -> Localization*: rectify and scale the maps, cut boxes, find peaks.
 
-The scale is absolute: a slowly running high percentile of the evidence in logits. A scale taken from single frames would turn noise
-into signal and make the heat flicker.
+The scale is absolute: a slowly running high percentile of the evidence in logits. A scale taken from single frames
+would turn noise into signal and make the heat flicker.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -25,8 +25,8 @@ LARGE_MAP = 10_000
 RISE_SECONDS, FALL_SECONDS = 0.5, 30.0
 """Time constants with which the scale follows stronger and weaker evidence."""
 SCALE_RANGE = 4.0
-"""Classes differ in the size of their evidence, so each has its own scale, but at least that of the best action divided by this:
-weak evidence stays faint."""
+"""Classes differ in the size of their evidence, so each has its own scale, but at least that of the best action divided
+by this: weak evidence stays faint."""
 MIN_SCALE = 1.0
 """Minimum scale in logits: weaker evidence is never shown as full."""
 BOX_EVIDENCE = 0.3
@@ -36,11 +36,12 @@ NEAR_RADIUS = 0.13
 NEAR_FULL = 0.5
 """Share of the maximum evidence in a window from which all foreground belongs to the class."""
 BOX_THRESHOLDS = {"extent": 0.7, "evidence": 0.4}
-"""Default level at which boxes are cut, by box source. On DAVIS (17 clips) boxes reach .60 at .7 and .62 at .75, but from larger pictures
-(accurate.yaml) .66 and .65."""
+"""Default level at which boxes are cut, by box source. On DAVIS (17 clips) boxes reach .60 at .7 and .62 at .75, but
+from larger pictures (accurate.yaml) .66 and .65."""
 PEAK_POWER = 2
-"""Power of the foreground by which evidence is weighted for the peak, because evidence reaches beyond the actor. Measured: on
-DAVIS (8 clips) the peak is on the object in 85 % of the frames, without it in 71 %; in the action world 94 and 92 %."""
+"""Power of the foreground by which evidence is weighted for the peak, because evidence reaches beyond the actor.
+Measured: on DAVIS (8 clips) the peak is on the object in 85 % of the frames, without it in 71 %; in the action world
+in 94 and 92 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,8 @@ class Localizer:
     """Class names [C]."""
     multilabel: bool
     """Scores are sigmoids of the logits, not their softmax."""
-    selection: ClassSelection = ClassSelection()
-    rule: BoxRule = BoxRule()
+    selection: ClassSelection = field(default_factory=ClassSelection)
+    rule: BoxRule = field(default_factory=BoxRule)
 
     def __call__(self, activations: Iterable[FrameActivation]) -> Iterator[Localization]:
         """Turn logits into scores, and signed maps (on a grid over the picture) into saliency, boxes and peaks."""
@@ -210,7 +211,7 @@ def find_peak(cam: F32, grid: Grid, picture: tuple[int, int]) -> tuple[float, fl
 
 
 def find_boxes(saliency: F32, grid: Grid, picture: tuple[int, int], rule: BoxRule, score: float) -> tuple[Box, ...]:
-    """Return the boxes around all connected components (8 neighbors) of cells at or above the threshold, strongest first.
+    """Return the boxes around all connected components of cells at or above the threshold, strongest first.
 
     Args:
         saliency: saliency or foreground [h, w] in [0, 1].

@@ -45,8 +45,8 @@ class LocalizeOptions(Options):
         default=None,
         gt=0,
         lt=1,
-        description="level at which boxes are cut, as a share of the maximum extent (or saliency); null: the checkpoint's, "
-        "else 0.7 (0.4)",
+        description="level at which boxes are cut, as a share of the maximum extent (or saliency); null: the "
+        "checkpoint's, else 0.7 (0.4)",
     )
     min_area: float = Field(default=0.001, ge=0, lt=1, description="minimum area of a box as a share of the picture")
     boxes: one_of(BOX_SOURCES) = Field(  # type: ignore[valid-type]

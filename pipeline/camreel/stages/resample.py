@@ -1,7 +1,7 @@
-"""FrameActivation* -> FrameActivation*: resample the maps to cells that tile the picture, each cell at its true position.
+"""FrameActivation* -> FrameActivation*: resample the maps to cells that tile the picture, at their true positions.
 
-The cells of a network are centered at start + jump * j, which is not where half-pixel upsampling puts them: that would shift the
-heat by up to 7 % of the picture.
+The cells of a network are centered at start + jump * j, which is not where half-pixel upsampling puts them: that would
+shift the heat by up to 7 % of the picture.
 """
 
 from __future__ import annotations

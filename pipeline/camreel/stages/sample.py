@@ -1,8 +1,8 @@
 """Frame* -> Frame*: select the frames that the network sees, on its own clock, and shrink them.
 
-A network trained at 15 frames per second must be shown 15 frames per second, whatever the rate of the video. Each tick of that
-clock is answered by the nearest frame in time, so variable frame rates and gaps are safe; in slow videos one frame answers several
-ticks.
+A network trained at 15 frames per second must be shown 15 frames per second, whatever the rate of the video. Each tick
+of that clock is answered by the nearest frame in time, so variable frame rates and gaps are safe; in slow videos one
+frame answers several ticks.
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ def sample(frames: Iterable[Frame], sampling: Sampling, pace: Callable[[], float
         pace: return the share of the ticks that there is time for, in (0, 1]; called for each frame.
 
     Yields:
-        Every frame, with `tick`, `samples` and `inputs` set. A gap longer than `MAX_GAP_TICKS` ticks is filled with that
-        many; ticks of frames that were dropped before (their indices are missing) are left out.
+        Every frame, with `tick`, `samples` and `inputs` set. A gap longer than `MAX_GAP_TICKS` ticks is filled with
+        that many; ticks of frames that were dropped before (their indices are missing) are left out.
     """
     clock = _Clock(sampling.rate, sampling.interval)
     for frame in frames:

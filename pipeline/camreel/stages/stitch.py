@@ -1,8 +1,8 @@
 """ClipActivation* -> FrameActivation*: merge overlapping clips on one time line, and interpolate at every source frame.
 
-Each time slice of a clip is a point on the network's clock. Points of several clips at the same tick are averaged with weights that
-sum to one and fall towards the ends of a clip, where the network sees padding. A frame between two points gets their linear
-interpolation. Maps stay signed logits, so that smoothing and rectification come after stitching.
+Each time slice of a clip is a point on the network's clock. Points of several clips at the same tick are averaged with
+weights that sum to one and fall towards the ends of a clip, where the network sees padding. A frame between two points
+gets their linear interpolation. Maps stay signed logits, so that smoothing and rectification come after stitching.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class TimePoint:
 def stitch(activations: Iterable[ClipActivation]) -> Iterator[FrameActivation]:
     """Merge overlapping clips into one activation per source frame.
 
-    A class that only some of the overlapping clips map is averaged over those, so its map is continuous from the first clip that
-    maps it to the last.
+    A class that only some of the overlapping clips map is averaged over those, so its map is continuous from the first
+    clip that maps it to the last.
 
     Args:
         activations: activations of clips in order, as `recognize` yields them.
@@ -75,7 +75,7 @@ class _TimeLine:
         return self._settled[-1][0] if self._settled else -np.inf
 
     def read(self, frame: Frame, grid: Grid) -> FrameActivation:
-        """Return the activation of a frame at or after the last one read; beyond the first and last point it is held."""
+        """Return the activation of a frame at or after the last one read; the first and last points are held."""
         points = self._settled
         while len(points) > 1 and points[1][0] <= frame.tick:
             points.popleft()
@@ -87,7 +87,7 @@ class _TimeLine:
 
 
 def _valid_slices(activation: ClipActivation) -> Iterator[tuple[int, float]]:
-    """Yield (slice, sample at its center) of the valid slices; of the slice nearest to the valid samples if none is valid."""
+    """Yield (slice, sample at its center) of the valid slices, or of the nearest slice if none is valid."""
     first, end = activation.clip.valid
     positions = [activation.start + activation.jump * j for j in range(activation.maps.shape[1])]
     valid = [(j, p) for j, p in enumerate(positions) if first <= p <= end - 1]

@@ -6,8 +6,8 @@ There are two ways, chosen by the network's `margin`:
         0 1 2 3 4 5 6 7              clip 0, all valid
                 4 5 6 7 8 9 8 7      clip 1, 4..9 valid
 
-  margin m: the network keeps the time axis and sees m samples to each side, so clips overlap by 2 m samples and only samples that
-  no clip edge touches are valid; together they equal one pass over the whole video.
+  margin m: the network keeps the time axis and sees m samples to each side, so clips overlap by 2 m samples and only
+  samples that no clip edge touches are valid; together they equal one pass over the whole video.
         0 1 2 3 4 5 6 .              m = 1: 0..6 valid
                     x 7 8 9          7.. valid (x is sample 6, seen again and not counted)
 
@@ -66,7 +66,7 @@ def windows(frames: Iterable[Frame], windowing: Windowing) -> Iterator[Clip]:
 
 
 def stream_steps(frames: Iterable[Frame]) -> Iterator[Clip]:
-    """Group sampled frames for a network with stream state: one clip for each sampled frame, with the frames since the last one.
+    """Group frames for a network with stream state: one clip per sampled frame, with the frames since the last one.
 
     Yields:
         Clips that share no frame; at the end, one without samples for the frames after the last sample.

@@ -1,7 +1,7 @@
 """FrameActivation* -> FrameActivation*: smooth logits and signed maps in time.
 
-Most flicker is not motion, and the maps of neighboring frames are several measurements of the same thing: averaging them along the
-motion in the picture makes them both calmer and more accurate.
+Most flicker is not motion, and the maps of neighboring frames are several measurements of the same thing: averaging
+them along the motion in the picture makes them both calmer and more accurate.
 
 A smoother is one file here and one line in `SMOOTHERS`; `camreel.interfaces.Smoother` is the contract.
 """

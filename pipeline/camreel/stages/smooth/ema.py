@@ -11,7 +11,7 @@ from camreel.structures import FrameActivation
 
 
 class EmaSmoother:
-    """state += (1 - exp(-dt / tau)) (frame - state), with dt in seconds. A class that was not mapped before starts at its map.
+    """state += (1 - exp(-dt / tau)) (frame - state), dt in seconds. A newly mapped class starts at its map.
 
     Args:
         seconds: time constant tau.

@@ -4,9 +4,9 @@ A two-sided exponential: the average of a frame's past and future, each a recurs
 
     N_t = M_t + a g_t W(N_{t-1})        D_t = 1 + a g_t W(D_{t-1})        result = N / D
 
-with W the warp along dense flow (DIS, Kroeger et al., ECCV 2016), a = exp(-dt / tau), and g_t in [0, 1] a photometric guard per pixel
-that is small where the warped picture disagrees with the frame (occlusion, wrong flow) and 0 everywhere at a scene cut. The recursion
-carries one state per direction instead of warping every neighbor to every frame.
+with W the warp along dense flow (DIS, Kroeger et al., ECCV 2016), a = exp(-dt / tau), and g_t in [0, 1] a photometric
+guard per pixel that is small where the warped picture disagrees with the frame (occlusion, wrong flow) and 0 everywhere
+at a scene cut. The recursion carries one state per direction instead of warping every neighbor to every frame.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Moment:
 
 
 _Link = tuple[F32, F32]
-"""How a state is carried to a neighboring moment: origin (x, y) of each cell [h, w, 2], and the gain of the past [h, w]."""
+"""Step to a neighboring frame: origin (x, y) of each cell [h, w, 2], and the gain of the past [h, w]."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class FlowSmoother:
         self._flow = OpticalFlow()
 
     def __call__(self, activations: Iterable[FrameActivation]) -> Iterator[FrameActivation]:
-        """Yield activations at once if causal, else in blocks: one pass back from the future serves all frames of a block."""
+        """Yield activations at once if causal, else in blocks: one backward pass serves all frames of a block."""
         block: list[_Entry] = []
         for moment in map(_moment, activations):
             last = block[-1] if block else None
@@ -140,7 +140,7 @@ class FlowSmoother:
 
 
 def _merge(moment: _Moment, state: _State, carried: F32) -> F32:
-    """Return the sums where the mapped classes changed; a new class starts as if its map had always been the current one."""
+    """Return the sums for newly mapped classes, which start as if their maps had always been the current ones."""
     sums = moment.terms.copy()
     mine, theirs = shared_rows(moment.activation.classes, state.classes)
     sums[..., -1] += carried[..., -1]

@@ -16,7 +16,7 @@ REACH = 3.0
 
 
 class GaussianSmoother:
-    """Average over neighboring frames with weights exp(-dt^2 / 2 sigma^2), dt in seconds: variable frame rates are safe.
+    """Average over neighboring frames with weights exp(-dt^2 / 2 sigma^2), dt in seconds.
 
     Args:
         seconds: standard deviation sigma.

@@ -1,24 +1,22 @@
-"""The command line, with a flow that writes small files at once: what is written where, what is said, how it ends."""
+"""`camreel process` with a flow that writes small files at once: paths of outputs, messages and exit codes."""
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 import types
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from camreel.cli.app import main
+
 from camreel.cli.batch import Terminated
 from camreel.cli.outputs import plan_outputs
 from camreel.config.schema import Config
 from camreel.errors import CamreelError, ConfigError, DeviceError, InputError, ModelError, OutputError
 from camreel.structures import Counts, Summary
+from tests.command_line import CommandLine, Outcome
 
 SUMMARY = Summary(Counts(30, 30, 0, 0, 15), (), (), 1e-6, {"decode": 0.1}, ("audio is left out",))
 
@@ -38,12 +36,12 @@ class Progress:
 
 @dataclass
 class Flow:
-    """Stands for `camreel.flow`; remembers what it was asked for."""
+    """A stub of `camreel.flow` that records its calls."""
 
     calls: list[dict[str, Any]] = field(default_factory=list)
     loaded: list[Config] = field(default_factory=list)
     raises: dict[str, BaseException] = field(default_factory=dict)
-    """File name -> what processing it raises; "model" for loading."""
+    """File name -> error of processing it; "model": error of loading the network."""
 
     def process(
         self, uri: str, config: Config, *, video: Path | None, records: Path | None, on_progress: Any, recognizer: Any
@@ -68,7 +66,7 @@ class Flow:
             raise self.raises["model"]
         return "recognizer"
 
-    def plan(self, uri: str, config: Config) -> list[str]:
+    def describe_run(self, uri: str, config: Config) -> list[str]:
         if error := self.raises.get(Path(uri).name):
             raise error
         return [f"{uri}: a plan for {config.model.name}"]
@@ -76,38 +74,22 @@ class Flow:
 
 @pytest.fixture
 def flow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Flow:
-    """The stub in place of the real flow, in an empty folder."""
+    """The stub in place of the flow, in an empty folder."""
     stub = Flow()
     module = types.ModuleType("camreel.flow")
-    module.__dict__.update(process=stub.process, load_recognizer=stub.load_recognizer, plan=stub.plan)
+    module.__dict__.update(process=stub.process, load_recognizer=stub.load_recognizer, describe_run=stub.describe_run)
     monkeypatch.setitem(sys.modules, "camreel.flow", module)
     monkeypatch.chdir(tmp_path)
     return stub
 
 
-@dataclass
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    def run(*words: str) -> Outcome:
-        with pytest.raises(SystemExit) as caught:
-            main(words)
-        said = capsys.readouterr()
-        return Outcome(int(caught.value.code or 0), said.out, said.err)
-
-    return run
-
-
-Run = Callable[..., Outcome]
+def run(capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(capsys)
 
 
 def clips(*names: str) -> None:
-    """Makes empty files: the stub does not look inside."""
+    """Create empty files: the stub does not read them."""
     for name in names:
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_bytes(b"")
@@ -117,10 +99,10 @@ def tree() -> set[str]:
     return {str(path) for path in Path().rglob("*") if path.is_file()}
 
 
-# -- where the results go
+# -- paths of the outputs
 
 
-def test_results_lie_beside_the_input(flow: Flow, run: Run) -> None:
+def test_outputs_lie_beside_the_input(flow: Flow, run: CommandLine) -> None:
     clips("in/clip.mov")
     outcome = run("process", "in/clip.mov")
     assert outcome.code == 0
@@ -140,6 +122,8 @@ def test_results_lie_beside_the_input(flow: Flow, run: Run) -> None:
         (["-o", "there"], {"there/clip.camreel.mp4", "there/clip.camreel.jsonl"}),
         (["--json", "r.json"], {"clip.camreel.mp4", "r.json"}),
         (["--json", "r.jsonl", "-o", "x.mp4"], {"x.mp4", "r.jsonl"}),
+        (["--records", "r.json"], {"clip.camreel.mp4", "r.json"}),
+        (["--records", "-", "--no-video"], set()),
         (["--json", "out/"], {"clip.camreel.mp4", "out/clip.camreel.jsonl"}),
         (["--json", "-"], {"clip.camreel.mp4"}),
         (["--json", "-", "--no-video"], set()),
@@ -149,21 +133,21 @@ def test_results_lie_beside_the_input(flow: Flow, run: Run) -> None:
         (["--no-video", "-o", "out/"], {"out/clip.camreel.jsonl"}),
     ],
 )
-def test_results_go_where_they_are_sent(flow: Flow, run: Run, words: list[str], made: set[str]) -> None:
+def test_outputs_go_where_the_flags_say(flow: Flow, run: CommandLine, words: list[str], made: set[str]) -> None:
     clips("clip.mp4")
     Path("there").mkdir()
     assert run("process", "clip.mp4", *words).code == 0
     assert tree() - {"clip.mp4"} == made
 
 
-def test_standard_output_carries_only_the_records(flow: Flow, run: Run) -> None:
+def test_standard_output_carries_only_the_records(flow: Flow, run: CommandLine) -> None:
     clips("clip.mp4")
     outcome = run("process", "clip.mp4", "--json", "-", "-v")
     assert outcome.out == '{"type": "header"}\n'
     assert "standard output" in outcome.err
 
 
-def test_inputs_that_would_share_a_name_get_numbers(flow: Flow, run: Run) -> None:
+def test_inputs_that_would_share_a_name_get_numbers(flow: Flow, run: CommandLine) -> None:
     clips("a/x.mp4", "b/x.avi", "b/x.mp4", "b/y.mp4")
     assert run("process", "a/x.mp4", "b/x.avi", "b/x.mp4", "b/y.mp4", "-o", "out").code == 0
     assert {path for path in tree() if path.startswith("out")} == {
@@ -172,13 +156,13 @@ def test_inputs_that_would_share_a_name_get_numbers(flow: Flow, run: Run) -> Non
     assert Path("out/x-2.camreel.mp4").read_text() == "of b/x.avi"
 
 
-def test_twins_beside_each_other_get_numbers_too(flow: Flow, run: Run) -> None:
+def test_inputs_of_the_same_name_beside_each_other_get_numbers(flow: Flow, run: CommandLine) -> None:
     clips("x.mp4", "x.avi")
     assert run("process", "x.mp4", "x.avi").code == 0
     assert Path("x-2.camreel.mp4").read_text() == "of x.avi"
 
 
-def test_an_input_named_twice_is_done_once(flow: Flow, run: Run) -> None:
+def test_an_input_that_is_named_twice_is_processed_once(flow: Flow, run: CommandLine) -> None:
     clips("x.mp4")
     assert run("process", "x.mp4", "./x.mp4", ".").code == 0
     assert len(flow.calls) == 1
@@ -197,13 +181,13 @@ def test_an_input_named_twice_is_done_once(flow: Flow, run: Run) -> None:
         ("dir.d/v1.2.mp4", "v1.2"),
     ],
 )
-def test_whatever_is_no_file_gets_a_name_in_the_current_folder(uri: str, name: str) -> None:
+def test_outputs_of_cameras_and_streams_are_named_in_the_current_folder(uri: str, name: str) -> None:
     (job,) = plan_outputs([uri], None, None)
     assert job.video is not None and job.video.name == f"{name}.camreel.mp4"
     assert "secret" not in str(job.paths) and "token" not in str(job.paths)
 
 
-# -- what is refused before any work starts
+# -- refused before any work starts
 
 
 def refused(flow: Flow, outcome: Outcome, *words: str) -> None:
@@ -215,29 +199,31 @@ def refused(flow: Flow, outcome: Outcome, *words: str) -> None:
     assert flow.loaded == [] and flow.calls == []
 
 
-def test_an_output_that_exists_is_kept(flow: Flow, run: Run) -> None:
+def test_an_output_that_exists_is_not_overwritten(flow: Flow, run: CommandLine) -> None:
     clips("a.mp4", "b.mp4", "b.camreel.jsonl")
     refused(flow, run("process", "a.mp4", "b.mp4"), "b.camreel.jsonl already exists", "--overwrite", "--skip-existing")
     assert tree() == {"a.mp4", "b.mp4", "b.camreel.jsonl"}
 
 
-def test_an_output_that_exists_may_be_replaced(flow: Flow, run: Run) -> None:
+def test_an_output_that_exists_is_overwritten_on_request(flow: Flow, run: CommandLine) -> None:
     clips("a.mp4", "a.camreel.mp4")
     assert run("process", "a.mp4", "--overwrite").code == 0
     assert Path("a.camreel.mp4").read_text() == "of a.mp4"
 
 
-def test_inputs_with_all_outputs_can_be_skipped(flow: Flow, run: Run) -> None:
+def test_inputs_with_all_outputs_can_be_skipped(flow: Flow, run: CommandLine) -> None:
     clips("a.mp4", "b.mp4", "a.camreel.mp4", "a.camreel.jsonl")
     outcome = run("process", "a.mp4", "b.mp4", "--skip-existing")
     assert outcome.code == 0
     assert [call["uri"] for call in flow.calls] == ["b.mp4"]
     assert "a.mp4: skipped, a.camreel.mp4 and a.camreel.jsonl exist" in outcome.err
     again = run("process", "a.mp4", "b.mp4", "--skip-existing")
-    assert again.code == 0 and len(flow.calls) == 1 and len(flow.loaded) == 1, "nothing to do loads nothing"
+    assert again.code == 0 and len(flow.calls) == 1 and len(flow.loaded) == 1, (
+        "the network is not loaded if there is nothing to do"
+    )
 
 
-def test_half_an_output_is_neither_skipped_nor_replaced_unasked(flow: Flow, run: Run) -> None:
+def test_an_input_with_one_of_two_outputs_is_neither_skipped_nor_overwritten(flow: Flow, run: CommandLine) -> None:
     clips("a.mp4", "a.camreel.mp4")
     refused(flow, run("process", "a.mp4", "--skip-existing"), "only some")
     assert run("process", "a.mp4", "--skip-existing", "--overwrite").code == 0
@@ -245,7 +231,7 @@ def test_half_an_output_is_neither_skipped_nor_replaced_unasked(flow: Flow, run:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["a.mp4", "-o", "a.mp4", "--overwrite"], "would be written over"),
         (["a.mp4", "b.mp4", "--json", "x.json"], "--json x/"),
@@ -262,20 +248,20 @@ def test_half_an_output_is_neither_skipped_nor_replaced_unasked(flow: Flow, run:
         (["a.mp4", "--progress", "bars"], "did you mean 'bar'?"),
     ],
 )
-def test_what_cannot_be_is_refused_at_once(flow: Flow, run: Run, words: list[str], said: str) -> None:
+def test_an_impossible_request_is_refused_at_once(flow: Flow, run: CommandLine, words: list[str], message: str) -> None:
     clips("a.mp4", "b.mp4")
-    refused(flow, run("process", *words), said)
+    refused(flow, run("process", *words), message)
     assert tree() == {"a.mp4", "b.mp4"}
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs links")
-def test_a_link_to_an_input_is_an_input(flow: Flow, run: Run) -> None:
+def test_an_output_that_links_to_an_input_is_refused(flow: Flow, run: CommandLine) -> None:
     clips("a.mp4")
     os.symlink("a.mp4", "link.mp4")
     refused(flow, run("process", "a.mp4", "-o", "link.mp4", "--overwrite"), "would be written over")
 
 
-def test_a_folder_that_cannot_be_made_fails_before_the_model_loads(flow: Flow, run: Run) -> None:
+def test_a_folder_that_cannot_be_created_fails_before_the_network_is_loaded(flow: Flow, run: CommandLine) -> None:
     clips("a.mp4", "file")
     outcome = run("process", "a.mp4", "-o", "file/out/")
     assert outcome.code == 5 and "cannot make the folder" in outcome.err
@@ -283,16 +269,16 @@ def test_a_folder_that_cannot_be_made_fails_before_the_model_loads(flow: Flow, r
 
 
 @pytest.mark.parametrize("words", [["process"], ["frob"], ["process", "a.mp4", "--frob"]])
-def test_wrong_usage_ends_with_two(run: Run, words: list[str]) -> None:
+def test_wrong_usage_has_exit_code_2(run: CommandLine, words: list[str]) -> None:
     assert run(*words).code == 2
 
 
-def test_a_file_where_a_command_belongs_is_understood(flow: Flow, run: Run) -> None:
+def test_a_file_in_place_of_a_command_suggests_process(flow: Flow, run: CommandLine) -> None:
     clips("a.mp4")
     refused(flow, run("a.mp4"), "camreel process a.mp4")
 
 
-def test_a_dry_run_tells_and_does_nothing(flow: Flow, run: Run) -> None:
+def test_a_dry_run_prints_the_plan_and_writes_nothing(flow: Flow, run: CommandLine) -> None:
     clips("a.mp4")
     outcome = run("process", "a.mp4", "--dry-run", "-o", "out/", "--model", "s3d")
     assert outcome.code == 0
@@ -304,10 +290,12 @@ def test_a_dry_run_tells_and_does_nothing(flow: Flow, run: Run) -> None:
 # -- settings
 
 
-def test_flags_reach_the_flow(flow: Flow, run: Run) -> None:
+def test_flags_reach_the_flow(flow: Flow, run: CommandLine) -> None:
     clips("a.mp4")
     Path("my.yaml").write_text("video:\n  crf: 30\n  style: boxes\n")
-    words = "-c my.yaml --set video.opacity=0.4 --set localize.top_k=2 --top-k 4 --style contour --no-audio --smooth none"
+    words = (
+        "-c my.yaml --set video.opacity=0.4 --set localize.top_k=2 --top-k 4 --style contour --no-audio --smooth none"
+    )
     outcome = run(
         "process",
         "a.mp4",
@@ -324,33 +312,19 @@ def test_flags_reach_the_flow(flow: Flow, run: Run) -> None:
     )
     assert outcome.code == 0
     config = flow.calls[0]["config"]
-    assert (config.video.crf, config.video.style, config.video.opacity, config.video.audio) == (30, "contour", 0.4, False)
+    assert (config.video.crf, config.video.style, config.video.opacity, config.video.audio) == (
+        30,
+        "contour",
+        0.4,
+        False,
+    )
     assert (config.localize.top_k, config.localize.classes) == (4, ("black swan", "3", "goose"))
     assert (config.smooth.name, config.model.trust_pickle, config.start, config.end) == ("none", True, 1.0, 2.5)
     assert flow.loaded == [config]
     assert flow.calls[0]["recognizer"] == "recognizer"
 
 
-def test_config_prints_where_values_come_from(flow: Flow, run: Run) -> None:
-    Path("my.yaml").write_text("video:\n  crf: 30\n")
-    outcome = run("config", "-c", "my.yaml", "--model", "s3d", "--no-audio", "--set", "link.gap=1")
-    assert outcome.code == 0 and outcome.err == ""
-    lines = [" ".join(line.split()) for line in outcome.out.splitlines()]
-    assert {
-        "name: s3d # --model",
-        "crf: 30 # my.yaml:2",
-        "audio: false # --no-audio",
-        "gap: 1.0 # --set",
-        "top_k: 3 # default",
-    } <= set(lines)
-    Path("again.yaml").write_text(outcome.out)
-    again = run("config", "-c", "again.yaml")
-    assert [line.split("#")[0].split() for line in again.out.splitlines()] == [
-        line.split("#")[0].split() for line in outcome.out.splitlines()
-    ]
-
-
-# -- how it ends
+# -- errors, messages and exit codes
 
 
 ERRORS = [
@@ -365,7 +339,9 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("kind", "code"), ERRORS)
-def test_a_single_input_ends_with_its_own_code(flow: Flow, run: Run, kind: type[Exception], code: int) -> None:
+def test_the_error_of_a_single_input_gives_the_exit_code(
+    flow: Flow, run: CommandLine, kind: type[Exception], code: int
+) -> None:
     clips("a.mp4")
     flow.raises["a.mp4"] = kind("it broke")
     outcome = run("process", "a.mp4")
@@ -375,7 +351,9 @@ def test_a_single_input_ends_with_its_own_code(flow: Flow, run: Run, kind: type[
 
 
 @pytest.mark.parametrize(("kind", "code"), [(InputError, 3), (OutputError, 3), (ValueError, 3)])
-def test_one_of_several_that_fails_does_not_stop_the_others(flow: Flow, run: Run, kind: type[Exception], code: int) -> None:
+def test_an_input_that_fails_does_not_stop_the_others(
+    flow: Flow, run: CommandLine, kind: type[Exception], code: int
+) -> None:
     clips("a.mp4", "b.mp4", "c.mp4")
     flow.raises["b.mp4"] = kind("it broke")
     outcome = run("process", "a.mp4", "b.mp4", "c.mp4")
@@ -388,14 +366,16 @@ def test_one_of_several_that_fails_does_not_stop_the_others(flow: Flow, run: Run
 
 
 @pytest.mark.parametrize(("kind", "code"), [(ModelError, 6), (DeviceError, 7), (ConfigError, 2)])
-def test_what_would_befall_every_input_stops_all(flow: Flow, run: Run, kind: type[Exception], code: int) -> None:
+def test_an_error_that_every_input_would_have_stops_all(
+    flow: Flow, run: CommandLine, kind: type[Exception], code: int
+) -> None:
     clips("a.mp4", "b.mp4", "c.mp4")
     flow.raises["b.mp4"] = kind("it broke")
     assert run("process", "a.mp4", "b.mp4", "c.mp4").code == code
     assert len(flow.calls) == 2
 
 
-def test_a_missing_input_among_several_fails_in_its_turn(flow: Flow, run: Run) -> None:
+def test_a_missing_input_among_several_does_not_stop_the_others(flow: Flow, run: CommandLine) -> None:
     clips("a.mp4", "c.mp4")
     flow.raises["b.mp4"] = InputError("b.mp4: no such file")
     outcome = run("process", "a.mp4", "b.mp4", "c.mp4")
@@ -403,12 +383,12 @@ def test_a_missing_input_among_several_fails_in_its_turn(flow: Flow, run: Run) -
     assert outcome.err.endswith("1 of 3 inputs failed:\n  b.mp4: no such file\n")
 
 
-def test_a_missing_input_alone_loads_nothing(flow: Flow, run: Run) -> None:
+def test_a_single_missing_input_fails_before_the_network_is_loaded(flow: Flow, run: CommandLine) -> None:
     outcome = run("process", "nope.mp4")
     assert outcome.code == 4 and flow.loaded == []
 
 
-def test_a_model_that_cannot_be_had_ends_with_six(flow: Flow, run: Run) -> None:
+def test_a_network_that_cannot_be_loaded_has_exit_code_6(flow: Flow, run: CommandLine) -> None:
     clips("a.mp4", "b.mp4")
     flow.raises["model"] = ModelError("no weights", "no network", "give --weights")
     outcome = run("process", "a.mp4", "b.mp4")
@@ -417,7 +397,7 @@ def test_a_model_that_cannot_be_had_ends_with_six(flow: Flow, run: Run) -> None:
 
 
 @pytest.mark.parametrize("words", [["--debug", "process", "a.mp4"], ["process", "a.mp4", "--debug"]])
-def test_debug_shows_the_traceback(flow: Flow, run: Run, words: list[str]) -> None:
+def test_debug_shows_the_traceback(flow: Flow, run: CommandLine, words: list[str]) -> None:
     clips("a.mp4")
     flow.raises["a.mp4"] = InputError("it broke")
     outcome = run(*words)
@@ -426,19 +406,19 @@ def test_debug_shows_the_traceback(flow: Flow, run: Run, words: list[str]) -> No
 
 
 @pytest.mark.parametrize("words", [["-q", "process", "a.mp4"], ["process", "a.mp4", "-q"]])
-def test_quiet_says_nothing_but_errors(flow: Flow, run: Run, words: list[str]) -> None:
+def test_quiet_shows_errors_only(flow: Flow, run: CommandLine, words: list[str]) -> None:
     clips("a.mp4")
     assert run(*words).err == ""
     flow.raises["a.mp4"] = InputError("it broke")
     assert run(*words, "--overwrite").err == "error: it broke\n"
 
 
-def test_verbose_tells_what_each_stage_cost(flow: Flow, run: Run) -> None:
+def test_verbose_shows_the_time_of_each_stage(flow: Flow, run: CommandLine) -> None:
     clips("a.mp4")
     assert "busy: decode 0.1 s" in run("process", "a.mp4", "-v").err
 
 
-def test_progress_goes_to_standard_error(flow: Flow, run: Run) -> None:
+def test_progress_goes_to_standard_error(flow: Flow, run: CommandLine) -> None:
     clips("a.mp4")
     outcome = run("process", "a.mp4", "--json", "-", "--progress", "log")
     assert "a.mp4: 00:01 of 00:02, 60 fps, 2.5x, 00:00 left" in outcome.err
@@ -446,113 +426,12 @@ def test_progress_goes_to_standard_error(flow: Flow, run: Run) -> None:
 
 
 @pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt(), 130), (Terminated(), 143)])
-def test_a_stop_keeps_what_is_done(flow: Flow, run: Run, stop: KeyboardInterrupt, code: int) -> None:
+def test_a_stopped_run_keeps_the_frames_that_are_done(
+    flow: Flow, run: CommandLine, stop: KeyboardInterrupt, code: int
+) -> None:
     clips("a.mp4", "b.mp4")
     flow.raises["a.mp4"] = stop
     outcome = run("process", "a.mp4", "b.mp4")
     assert outcome.code == code
-    assert "stopped at 1.2 s; what is done is in a.camreel.mp4 and a.camreel.jsonl" in outcome.err
-    assert len(flow.calls) == 1, "the next input is not begun"
-
-
-# -- the other commands
-
-
-@pytest.fixture
-def catalog(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    @dataclass
-    class Card:
-        name: str
-        about: str = "a network"
-        kind: str = "video"
-        classes: int = 400
-        weights: str = "V1"
-        size_mb: float | None = 45.2
-        cached: bool = True
-        path: Path = Path("/cache/w.pth")
-        url: str = "https://example.org/w.pth"
-
-    module = types.ModuleType("camreel.models")
-    module.__dict__["catalog"] = lambda: [Card("one"), Card("two", size_mb=None, cached=False)]
-    monkeypatch.setitem(sys.modules, "camreel.models", module)
-    yield
-
-
-def test_models_are_a_table_for_grep(catalog: None, run: Run) -> None:
-    outcome = run("models")
-    assert outcome.code == 0
-    assert [line.split() for line in outcome.out.splitlines()] == [
-        ["name", "kind", "classes", "weights", "MB", "here", "about"],
-        ["one", "video", "400", "V1", "45", "yes", "a", "network"],
-        ["two", "video", "400", "V1", "?", "no", "a", "network"],
-    ]
-    assert "/cache/w.pth" in run("-v", "models").out
-
-
-def test_the_schema_is_json(run: Run) -> None:
-    outcome = run("schema")
-    assert outcome.code == 0 and outcome.err == ""
-    assert json.loads(outcome.out)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
-
-
-@pytest.mark.parametrize(("status", "code"), [("ok", 0), ("warn", 0), ("fail", 1)])
-def test_the_doctor_ends_with_what_it_found(run: Run, monkeypatch: pytest.MonkeyPatch, status: str, code: int) -> None:
-    from camreel.cli import doctor
-
-    monkeypatch.setattr(doctor, "examine", lambda: [doctor.Check("thing", status, "found [this]", "do that")])  # type: ignore[arg-type]
-    outcome = run("doctor")
-    assert outcome.code == code
-    assert outcome.out.splitlines()[1].split() == ["thing", status, "found", "[this]", "do", "that"]
-
-
-def test_bench_is_wired(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    asked: list[tuple[Any, ...]] = []
-    report = types.SimpleNamespace(to_dict=lambda: {"fps": 60})
-    module = types.ModuleType("camreel.bench")
-
-    def bench(clip: str, config: Config, *, against: str | None, frames: int | None) -> Any:
-        asked.append((clip, config.model.name, against, frames))
-        return report
-
-    module.__dict__.update(bench=bench, render=lambda given: f"a report {given is report}")
-    monkeypatch.setitem(sys.modules, "camreel.bench", module)
-    monkeypatch.setattr("camreel.bench", module, raising=False)
-    outcome = run(
-        *("bench", "c.mp4", "--model", "s3d", "--against", "grad-cam", "--frames", "64", "--json", str(tmp_path / "r.json"))
-    )
-    assert outcome.code == 0 and outcome.out == "a report True\n"
-    assert asked == [("c.mp4", "s3d", "grad-cam", 64)]
-    assert json.loads((tmp_path / "r.json").read_text()) == {"fps": 60}
-
-
-def test_the_version_is_told(run: Run) -> None:
-    outcome = run("--version")
-    assert outcome.code == 0 and outcome.out.startswith("camreel 0.")
-
-
-def test_help_names_every_exit_code(run: Run) -> None:
-    text = run("process", "--help").out
-    for code in (0, 1, 2, 3, 4, 5, 6, 7, 130, 143):
-        assert f" {code} " in " ".join(text.split())
-
-
-@pytest.mark.parametrize("words", [["--help"], ["config"], ["schema"], ["process", "--help"]])
-def test_nothing_heavy_is_imported_before_it_is_needed(words: list[str]) -> None:
-    program = f"""
-import sys
-from camreel.cli.app import main
-try:
-    main({words!r})
-except SystemExit as stop:
-    assert not stop.code, stop.code
-heavy = {{"torch", "torchvision", "cv2", "av", "numpy"}} & set(sys.modules)
-assert not heavy, heavy
-"""
-    subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=True)
-
-
-def test_the_package_is_the_command(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "camreel", "--version"], capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path
-    )
-    assert done.stdout.startswith("camreel ")
+    assert "stopped at 1.2 s; the result so far is in a.camreel.mp4 and a.camreel.jsonl" in outcome.err
+    assert len(flow.calls) == 1, "the next input is not started"

@@ -1,4 +1,4 @@
-"""Signals: the first stops in good order between two frames, the second at once; with the real flow at the end."""
+"""Signals: the first stops a run in order between two frames, the second at once; with the real flow at the end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 import av  # isort: skip
 
-from camreel.cli.batch import Stop, Terminated, exit_code, stop_signals
+from camreel.cli.batch import StopRequest, Terminated, exit_code, stop_signals
 from camreel.errors import CamreelError, DeviceError, OutputError
 from camreel.records import LINE, SummaryRecord
 
@@ -25,7 +25,9 @@ SIGNALS = [(signal.SIGINT, KeyboardInterrupt, 130), (signal.SIGTERM, Terminated,
 
 
 @pytest.mark.parametrize(("number", "kind", "code"), SIGNALS)
-def test_a_signal_becomes_an_exception_and_handlers_come_back(number: signal.Signals, kind: type[BaseException], code: int) -> None:
+def test_a_signal_raises_an_exception_and_the_handlers_are_restored(
+    number: signal.Signals, kind: type[BaseException], code: int
+) -> None:
     heard = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
     before = [signal.getsignal(each) for each in heard]
     with pytest.raises(KeyboardInterrupt) as caught, stop_signals():
@@ -38,15 +40,17 @@ def test_a_signal_becomes_an_exception_and_handlers_come_back(number: signal.Sig
 @pytest.mark.parametrize(
     ("error", "code"), [(CamreelError("x"), 1), (ValueError(), 1), (OutputError("x"), 5), (DeviceError("x"), 7)]
 )
-def test_errors_have_their_codes(error: Exception, code: int) -> None:
+def test_errors_have_their_exit_codes(error: Exception, code: int) -> None:
     assert exit_code(error) == code
 
 
 @pytest.mark.parametrize(("number", "kind", "code"), SIGNALS)
-def test_a_signal_amid_a_frame_waits_for_its_end(number: signal.Signals, kind: type[BaseException], code: int) -> None:
+def test_a_signal_during_a_frame_waits_for_its_end(
+    number: signal.Signals, kind: type[BaseException], code: int
+) -> None:
     outputs: list[str] = []
 
-    def write_frame(stop: Stop) -> None:
+    def write_frame(stop: StopRequest) -> None:
         outputs.append("records")
         signal.raise_signal(number)
         outputs.append("video")
@@ -60,7 +64,7 @@ def test_a_signal_amid_a_frame_waits_for_its_end(number: signal.Signals, kind: t
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
-def test_a_signal_with_the_last_frame_still_stops_before_the_next_input() -> None:
+def test_a_signal_during_the_last_frame_stops_before_the_next_input() -> None:
     begun = []
     with pytest.raises(KeyboardInterrupt), stop_signals() as stop:
         for name in "ab":
@@ -70,7 +74,7 @@ def test_a_signal_with_the_last_frame_still_stops_before_the_next_input() -> Non
     assert begun == ["a"]
 
 
-def test_a_signal_that_an_error_overtook_is_not_forgotten() -> None:
+def test_a_signal_before_an_error_still_stops_before_the_next_input() -> None:
     with pytest.raises(KeyboardInterrupt), stop_signals() as stop:
         with pytest.raises(OutputError), stop.between_frames():
             signal.raise_signal(signal.SIGINT)
@@ -79,7 +83,7 @@ def test_a_signal_that_an_error_overtook_is_not_forgotten() -> None:
             pytest.fail("the next input was begun")
 
 
-def test_one_press_heard_twice_is_one_press() -> None:
+def test_a_duplicate_of_a_signal_is_ignored() -> None:
     finished = False
     with pytest.raises(KeyboardInterrupt), stop_signals():
         try:
@@ -90,16 +94,16 @@ def test_one_press_heard_twice_is_one_press() -> None:
     assert finished
 
 
-def play(program: str) -> tuple[int, str]:
+def run_program(program: str) -> tuple[int, str]:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stdout
 
 
-def test_a_second_press_ends_the_process_at_once() -> None:
+def test_a_second_signal_ends_the_process_at_once() -> None:
     program = """
 import signal
 from camreel.cli import batch
-batch.GRACE = -1.0
+batch.DUPLICATE_SECONDS = -1.0
 with batch.stop_signals():
     try:
         signal.raise_signal(signal.SIGINT)
@@ -107,14 +111,14 @@ with batch.stop_signals():
         signal.raise_signal(signal.SIGINT)
         print("still here")
 """
-    assert play(program) == (130, "")
+    assert run_program(program) == (130, "")
 
 
-def test_patience_ends_where_no_frame_comes() -> None:
+def test_a_signal_waits_only_so_long_for_a_frame() -> None:
     program = """
 import signal, threading
 from camreel.cli import batch
-batch.PATIENCE = 0.05
+batch.MAX_WAIT_SECONDS = 0.05
 try:
     with batch.stop_signals() as stop, stop.between_frames():
         signal.raise_signal(signal.SIGTERM)
@@ -122,12 +126,12 @@ try:
 except batch.Terminated:
     print("stopped")
 """
-    assert play(program) == (0, "stopped\n")
+    assert run_program(program) == (0, "stopped\n")
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A video long enough to be stopped in its midst."""
+    """A video that is long enough to be stopped before its end."""
     path = tmp_path_factory.mktemp("stop") / "clip.mp4"
     with av.open("testsrc2=size=128x96:rate=25:duration=60", format="lavfi") as source, av.open(str(path), "w") as sink:
         stream = sink.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
@@ -140,22 +144,35 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(clip: Path, *words: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "camreel", "process", str(clip), "--model", "mobilenet_v2", "--weights", "random", *words]
+    command = [
+        sys.executable,
+        "-m",
+        "camreel",
+        "process",
+        str(clip),
+        "--model",
+        "mobilenet_v2",
+        "--weights",
+        "random",
+        *words,
+    ]
     return subprocess.Popen([*command, "--progress", "json"], stderr=subprocess.PIPE, text=True)
 
 
 def wait_for(process: subprocess.Popen[str], wanted: Callable[[dict[str, float]], bool]) -> None:
     assert process.stderr is not None
-    said = []
+    lines = []
     for line in process.stderr:
-        said.append(line)
+        lines.append(line)
         if line.startswith("{") and wanted(json.loads(line)):
             return
-    pytest.fail(f"the run ended before it could be stopped: {''.join(said)}")
+    pytest.fail(f"the run ended before it could be stopped: {''.join(lines)}")
 
 
 @pytest.mark.parametrize(("number", "kind", "code"), SIGNALS)
-def test_a_stopped_run_leaves_complete_outputs(clip: Path, tmp_path: Path, number: signal.Signals, kind: type, code: int) -> None:
+def test_a_stopped_run_leaves_complete_outputs(
+    clip: Path, tmp_path: Path, number: signal.Signals, kind: type, code: int
+) -> None:
     with start(clip, "-o", f"{tmp_path}/") as process:
         try:
             wait_for(process, lambda progress: progress["frames"] >= 2)

@@ -1,4 +1,4 @@
-"""How far a run is, for terminals, logs and programs; without waiting."""
+"""Progress of a run on terminals, in logs and for programs; without waiting."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from camreel.cli.progress import MODES, clock_time, closing_lines, open_reporter, short_name
+
+from camreel.cli.progress import MODES, clock_time, open_reporter, short_name, summary_lines
 from camreel.structures import Counts, Segment, Summary
 
 
@@ -75,7 +76,7 @@ def test_a_log_gets_a_line_at_the_start_every_ten_seconds_and_at_the_end() -> No
     ]
 
 
-def test_the_last_line_is_not_said_twice() -> None:
+def test_the_last_line_is_not_written_twice() -> None:
     assert len(play("log", io.StringIO(), [0.0]).splitlines()) == 1
 
 
@@ -91,12 +92,12 @@ def test_slow_runs_show_their_decimals() -> None:
     )
 
 
-def test_nothing_is_divided_by_nothing() -> None:
+def test_a_run_that_just_began_divides_by_no_zero() -> None:
     first = at(0.0, frames=0, elapsed=0.0, time=0.0)
     assert play("log", io.StringIO(), [0.0], lambda _: first).strip() == "clip.mp4: 00:00 of 01:30"
 
 
-def test_programs_get_one_object_a_second() -> None:
+def test_programs_get_one_json_object_a_second() -> None:
     lines = play("json", io.StringIO(), every(0.25, 3)).splitlines()
     records = [json.loads(line) for line in lines]
     assert [record["elapsed"] for record in records] == [0, 1, 2, 3]
@@ -105,12 +106,12 @@ def test_programs_get_one_object_a_second() -> None:
     assert records[-1]["uri"] == "/videos/clip.mp4"
 
 
-def test_none_says_nothing() -> None:
+def test_mode_none_writes_nothing() -> None:
     assert play("none", Terminal(), every(1, 20)) == ""
 
 
 @pytest.mark.parametrize("mode", ["log", "json", "none", "bar"])
-def test_a_run_without_frames_says_nothing(mode: str) -> None:
+def test_a_run_without_frames_writes_nothing(mode: str) -> None:
     assert play(mode, Terminal(), []) == ""
 
 
@@ -137,12 +138,14 @@ def test_a_dumb_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert play("auto", Terminal(), [0.0]) == "clip.mp4: 00:00 of 01:30\n"
 
 
-def test_modes_are_all_possible() -> None:
+def test_every_mode_has_a_reporter() -> None:
     for mode in MODES:
         open_reporter(mode, io.StringIO()).close()
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "00:00"), (59.99, "00:59"), (61, "01:01"), (3599, "59:59"), (3661.5, "1:01:01")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "00:00"), (59.99, "00:59"), (61, "01:01"), (3599, "59:59"), (3661.5, "1:01:01")]
+)
 def test_times_are_shown_like_a_clock(seconds: float, text: str) -> None:
     assert clock_time(seconds) == text
 
@@ -157,20 +160,25 @@ def test_names_are_short(uri: str, name: str) -> None:
 def summary(error: float | None = 2e-6, corrupt: int = 0) -> Summary:
     segments = (Segment(1, "juggling", 0.5, 12.0, 0.83),)
     return Summary(
-        Counts(900, 900, 0, corrupt, 450), segments, (), error, {"decode": 1.25, "recognize": 8.0}, ("audio is left out",)
+        Counts(900, 900, 0, corrupt, 450),
+        segments,
+        (),
+        error,
+        {"decode": 1.25, "recognize": 8.0},
+        ("audio is left out",),
     )
 
 
-def test_the_end_of_a_run_is_summed_up() -> None:
-    assert closing_lines(summary(), 30.0, 15.0) == [
+def test_a_finished_run_is_summarized() -> None:
+    assert summary_lines(summary(), 30.0, 15.0) == [
         "900 frames in 15.0 s, 60 fps, 2x real time, 1 segment, completeness error 2e-06",
         "note: audio is left out",
     ]
-    assert "completeness" not in closing_lines(summary(None), 30.0, 15.0)[0]
-    assert closing_lines(summary(None, 3), 30.0, 15.0)[0].endswith("3 corrupt packets")
+    assert "completeness" not in summary_lines(summary(None), 30.0, 15.0)[0]
+    assert summary_lines(summary(None, 3), 30.0, 15.0)[0].endswith("3 corrupt packets")
 
 
-def test_the_long_sum_tells_segments_and_stages() -> None:
-    lines = closing_lines(summary(), 30.0, 15.0, verbose=True)
+def test_the_verbose_summary_lists_segments_and_stages() -> None:
+    lines = summary_lines(summary(), 30.0, 15.0, verbose=True)
     assert "juggling: 00:00 to 00:12, score 0.83" in lines
     assert "busy: decode 1.2 s, recognize 8.0 s" in lines
