@@ -1,4 +1,4 @@
-"""Headless Chromium, driven over its DevTools protocol through a pair of pipes: no driver program, no port, no package."""
+"""Headless Chromium over its DevTools protocol through a pair of pipes: no driver program, no port, no package."""
 
 from __future__ import annotations
 
@@ -21,18 +21,29 @@ import pytest
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions", "--mute-audio",
-    "--remote-debugging-pipe", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
-)  # fmt: skip
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-extensions",
+    "--mute-audio",
+    "--remote-debugging-pipe",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+)
 STARTER = """
 import fcntl, os, sys
 read, write = (fcntl.fcntl(int(pipe), fcntl.F_DUPFD, 10) for pipe in sys.argv[1:3])
 os.dup2(read, 3), os.dup2(write, 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """
-"""Chromium speaks on descriptors 3 and 4, which may be taken in this process."""
-ASK = """new Promise(done => {
+"""Chromium uses the descriptors 3 and 4, which may be in use in this process."""
+POLL_SCRIPT = """new Promise(done => {
   const end = performance.now() + 500;
   const ask = () => {
     const value = (%s);
@@ -41,12 +52,12 @@ ASK = """new Promise(done => {
   };
   ask();
 })"""
-PATIENCE = 20.0
-"""Seconds to wait for anything."""
+TIMEOUT_SECONDS = 20.0
+"""Longest wait for an answer of the browser."""
 
 
 class Browser:
-    """The program; made by `browser`."""
+    """The running program; created by `browser`."""
 
     def __init__(self, process: subprocess.Popen[bytes], read: int, write: int) -> None:
         self.process = process
@@ -57,9 +68,14 @@ class Browser:
 
     def call(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
         self._last += 1
-        message = {"id": self._last, "method": method, "params": parameters, **({"sessionId": session} if session else {})}
+        message = {
+            "id": self._last,
+            "method": method,
+            "params": parameters,
+            **({"sessionId": session} if session else {}),
+        }
         os.write(self._write, json.dumps(message).encode() + b"\0")
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + TIMEOUT_SECONDS
         while True:
             answer = self._receive(until)
             if answer.get("id") == self._last:
@@ -80,8 +96,10 @@ class Browser:
         return message
 
     @contextmanager
-    def tab(self, url: str, size: tuple[int, int] = (1280, 800), *, phone: bool = False, dark: bool = False) -> Iterator[Tab]:
-        """A page that is open."""
+    def tab(
+        self, url: str, size: tuple[int, int] = (1280, 800), *, phone: bool = False, dark: bool = False
+    ) -> Iterator[Tab]:
+        """Open a page."""
         context = self.call("Target.createBrowserContext")["browserContextId"]
         target = self.call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -90,7 +108,11 @@ class Browser:
             tab.call(f"{domain}.enable")
         width, height = size
         tab.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2 if phone else 1, mobile=phone
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=2 if phone else 1,
+            mobile=phone,
         )
         tab.call("Emulation.setTouchEmulationEnabled", enabled=phone)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
@@ -107,7 +129,7 @@ class Tab:
 
     def __init__(self, browser: Browser, session: str, context: str) -> None:
         self.context = context
-        """Id of what it shares with no other tab: cookies, downloads."""
+        """Id of the browser context, which holds cookies and downloads of this tab only."""
         self._browser = browser
         self._session = session
 
@@ -115,24 +137,26 @@ class Tab:
         return self._browser.call(method, self._session, **parameters)
 
     def get(self, expression: str) -> Any:
-        """The value of a JavaScript expression, awaited."""
+        """Return the value of a JavaScript expression, awaited."""
         answer = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
     def until(self, condition: str, timeout: float = 10.0) -> Any:
-        """Waits until a JavaScript expression is true, and gives its value."""
+        """Wait until a JavaScript expression is true; return its value."""
         deadline = time.monotonic() + timeout
         while True:
             with suppress(AssertionError):  # the page is not there yet
-                # Asked again and again inside of the page, by the browser's clock.
-                value = self.get(ASK % condition)
+                # Polled inside the page, by the browser's clock.
+                value = self.get(POLL_SCRIPT % condition)
                 if value:
                     return value
-            assert time.monotonic() < deadline, f"never true: {condition}\n{self.get('document.body.innerText')}\n{self.errors()}"
+            assert time.monotonic() < deadline, (
+                f"never true: {condition}\n{self.get('document.body.innerText')}\n{self.errors()}"
+            )
 
     def click(self, selector: str) -> None:
-        """A press and release of the mouse in the middle of an element."""
+        """Press and release the mouse in the middle of an element."""
         rect = (
             f"(() => {{ const e = document.querySelector({selector!r}); e.scrollIntoView({{block: 'center'}});"
             "const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] })()"
@@ -142,45 +166,53 @@ class Tab:
             self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
     def key(self, key: str, code: int) -> None:
-        """A key pressed and released, by its DOM name and Windows key code."""
+        """Press and release a key, given its DOM name and Windows key code."""
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code)
 
     def write(self, text: str) -> None:
-        """Text into whatever has the focus."""
+        """Type text into the element with the focus."""
         self.call("Input.insertText", text=text)
 
     def screenshot(self, path: Path | str) -> None:
         Path(path).write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
     def errors(self) -> list[str]:
-        """What the console tells of, and exceptions."""
+        """Return errors in the console, and exceptions."""
         found = []
-        for event in self._mine("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded"):
+        for event in self._events("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded"):
             parameters = event["params"]
             entry = parameters.get("entry", parameters)
-            if "exceptionDetails" in parameters or entry.get("level") == "error" or entry.get("type") in ("error", "assert"):
+            if (
+                "exceptionDetails" in parameters
+                or entry.get("level") == "error"
+                or entry.get("type") in ("error", "assert")
+            ):
                 found.append(json.dumps(parameters))
         return found
 
     def requests(self) -> list[str]:
-        """The addresses that the page asked for, sockets as well."""
-        asked = self._mine("Network.requestWillBeSent", "Network.webSocketCreated")
+        """Return the URLs that the page requested, including those of WebSockets."""
+        asked = self._events("Network.requestWillBeSent", "Network.webSocketCreated")
         return [event["params"].get("url") or event["params"]["request"]["url"] for event in asked]
 
-    def _mine(self, *methods: str) -> list[dict[str, Any]]:
-        self.get("0")  # so that what came before is read
-        return [event for event in self._browser.events if event["method"] in methods and event.get("sessionId") == self._session]
+    def _events(self, *methods: str) -> list[dict[str, Any]]:
+        self.get("0")  # reads the events before it
+        return [
+            event
+            for event in self._browser.events
+            if event["method"] in methods and event.get("sessionId") == self._session
+        ]
 
 
 @contextmanager
 def browser(folder: Path, camera: Path | None = None, flags: Sequence[str] = ()) -> Iterator[Browser]:
-    """Chromium with a fresh profile and a fake camera; skips the test where there is none.
+    """Run Chromium with a fresh profile and a fake camera; skip the test if it is not installed.
 
     Args:
-        folder: for the profile.
+        folder: folder of the profile.
         camera: MJPEG file that the fake camera shows; None: Chromium's own pattern.
-        flags: more for the command line.
+        flags: more command line flags.
     """
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed (Debian: apt-get install chromium)")
@@ -204,20 +236,20 @@ def browser(folder: Path, camera: Path | None = None, flags: Sequence[str] = ())
         os.close(ours_in)
         os.close(ours_out)
         try:
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
 
 def film(path: Path, color: tuple[int, int, int], size: tuple[int, int] = (640, 480), frames: int = 30) -> Path:
-    """Writes an MJPEG file for the fake camera.
+    """Write an MJPEG file for the fake camera.
 
     Args:
-        path: to write to.
-        color: red, green, blue of the whole picture, but for a bar that moves.
+        path: the file.
+        color: RGB of the whole picture except for a white bar that moves.
         size: width and height in pixels.
-        frames: how many.
+        frames: number of frames.
     """
     with path.open("wb") as file:
         for number in range(frames):

@@ -1,4 +1,4 @@
-"""`camreel live` on the command line: what it is told, what it answers, and how it ends."""
+"""The command `camreel live`: arguments, messages, exit codes, signals, and the keys of the window."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from camreel.errors import ConfigError, InputError
 from camreel.records import LINE
 
 ROOT = Path(__file__).resolve().parents[1]
+PYTHONPATH = os.pathsep.join((str(ROOT / "pipeline"), str(ROOT)))
 
 
 def command(*arguments: str) -> list[str]:
@@ -31,12 +32,12 @@ def command(*arguments: str) -> list[str]:
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own, without a screen."""
+    """Run the command in a process of its own, without a screen."""
     kept = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
     return subprocess.run(
         command(*arguments),
         cwd=folder,
-        env={**kept, "PYTHONPATH": str(ROOT), **environment},
+        env={**kept, "PYTHONPATH": PYTHONPATH, **environment},
         capture_output=True,
         text=True,
         timeout=120,
@@ -44,10 +45,10 @@ def run(folder: Path, *arguments: str, **environment: str) -> subprocess.Complet
     )
 
 
-def until(happened: Callable[[], object], process: subprocess.Popen[str], seconds: float = 90.0) -> None:
-    """Waits for something that a process does."""
+def until(condition: Callable[[], object], process: subprocess.Popen[str], seconds: float = 90.0) -> None:
+    """Wait until a condition is true while a process runs."""
     deadline = time.monotonic() + seconds
-    while not happened():
+    while not condition():
         assert process.poll() is None, "it has ended"
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -67,7 +68,7 @@ def until(happened: Callable[[], object], process: subprocess.Popen[str], second
         (["test:", "--show", "window"], ["no screen", "--show web"]),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_loaded(arguments, words, monkeypatch):
+def test_wrong_arguments_are_refused_before_anything_is_loaded(arguments, words, monkeypatch):
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     result = CliRunner().invoke(app, ["live", *arguments], obj=Terminal())
@@ -76,14 +77,19 @@ def test_what_cannot_be_is_refused_before_anything_is_loaded(arguments, words, m
         assert word in str(result.exception)
 
 
-def test_a_source_that_is_not_there_is_an_input_error():
+def test_a_missing_file_is_an_input_error():
     result = CliRunner().invoke(app, ["live", "nothing.mp4", "--show", "none"], obj=Terminal())
     assert isinstance(result.exception, InputError)
 
 
-def test_existing_files_are_not_written_over(tmp_path, monkeypatch):
+def test_existing_files_are_not_replaced(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for source, flag in (("test:", "--record"), ("test:", "--json"), ("--browser", "--record"), ("--browser", "--json")):
+    for source, flag in (
+        ("test:", "--record"),
+        ("test:", "--json"),
+        ("--browser", "--record"),
+        ("--browser", "--json"),
+    ):
         Path("a.mp4").write_text("mine")
         result = CliRunner().invoke(app, ["live", source, "--show", "none", flag, "a.mp4"], obj=Terminal())
         assert isinstance(result.exception, ConfigError)
@@ -91,17 +97,17 @@ def test_existing_files_are_not_written_over(tmp_path, monkeypatch):
         assert Path("a.mp4").read_text() == "mine"
 
 
-def test_the_pattern_needs_no_network_from_elsewhere_and_others_do_as_configured():
+def test_test_patterns_use_the_bundled_network_and_other_sources_the_configured_one():
     def values(sources: Sequence[str]) -> dict[str, object]:
         return {setting.key: setting.value for setting in live_defaults(sources)}
 
     assert values(["test:"])["model.name"] == "figures"
     assert values(["test:size=64x64", "test:"])["model.name"] == "figures"
     assert "model.name" not in values(["test:", "0"])
-    assert values(["0"])["smooth.causal"] is True
+    assert values(["0"])["causal"] is True
 
 
-def test_standard_output_carries_records_and_nothing_else(tmp_path):
+def test_standard_output_has_only_records(tmp_path):
     done = run(tmp_path, "test:size=160x120", "--max-frames", "25", "--show", "none", "--json", "-")
     assert done.returncode == 0, done.stderr
     records = [json.loads(line) for line in done.stdout.splitlines()]
@@ -113,7 +119,7 @@ def test_standard_output_carries_records_and_nothing_else(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_a_webcam_that_is_not_there_says_what_to_do(tmp_path):
+def test_a_missing_webcam_is_an_error_with_advice(tmp_path):
     if Path("/dev/video9").exists():
         pytest.skip("there is such a webcam")
     done = run(tmp_path, "9", "--show", "none", "--model", "figures")
@@ -124,17 +130,31 @@ def test_a_webcam_that_is_not_there_says_what_to_do(tmp_path):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_finishes_everything(tmp_path, number, code):
-    arguments = ["test:size=160x120", "--show", "none", "--record", "kept.mp4", "--json", "events.jsonl", "--segment", "1s"]
+def test_a_signal_finishes_all_outputs(tmp_path, number, code):
+    arguments = [
+        "test:size=160x120",
+        "--show",
+        "none",
+        "--record",
+        "kept.mp4",
+        "--json",
+        "events.jsonl",
+        "--segment",
+        "1s",
+    ]
     process = subprocess.Popen(
-        command(*arguments), cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
+        command(*arguments),
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
+        stderr=subprocess.PIPE,
+        text=True,
     )
     growing = tmp_path / "events.partial.jsonl"
     until(lambda: growing.exists() and growing.read_text().count('"frame"') > 60, process)
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == code, said
-    assert "Traceback" not in said
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == code, messages
+    assert "Traceback" not in messages
     assert json.loads((tmp_path / "events.jsonl").read_text().splitlines()[-1])["type"] == "summary"
     kept = sorted(tmp_path.glob("kept*.mp4"))
     assert len(kept) >= 2
@@ -142,9 +162,6 @@ def test_a_signal_finishes_everything(tmp_path, number, code):
     for path in kept:
         with av.open(str(path)) as container:
             assert sum(1 for _ in container.decode(video=0)) > 0
-
-
-# A window, on a screen that is none
 
 
 @pytest.fixture(scope="module")
@@ -164,8 +181,8 @@ def screen() -> Iterator[str]:
     server.wait(10)
 
 
-def test_the_window_obeys_its_keys(screen, tmp_path):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "DISPLAY": screen}
+def test_the_keys_of_the_window_are_obeyed(screen, tmp_path):
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH, "DISPLAY": screen}
     process = subprocess.Popen(
         command("test:", "test:", "--json", "events.jsonl"),
         cwd=tmp_path,
@@ -183,7 +200,9 @@ def test_the_window_obeys_its_keys(screen, tmp_path):
             text=True,
             check=True,
         )
-        subprocess.run(["xdotool", "key", "--window", found.stdout.split()[-1], key], env=environment, check=True, timeout=20)
+        subprocess.run(
+            ["xdotool", "key", "--window", found.stdout.split()[-1], key], env=environment, check=True, timeout=20
+        )
 
     try:
         # Before that it may be the window by which the screen is tried.
@@ -195,10 +214,10 @@ def test_the_window_obeys_its_keys(screen, tmp_path):
         seen = growing.read_text().count('"frame"')
         until(lambda: growing.read_text().count('"frame"') > seen + 30, process)
         press("q")
-        _, said = process.communicate(timeout=60)
+        _, messages = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == 0, said
-    assert re.search(r"shows wave one hand", said)
-    assert "kept camreel-" in said
+    assert process.returncode == 0, messages
+    assert re.search(r"shows wave one hand", messages)
+    assert "kept camreel-" in messages
     assert (tmp_path / "events.jsonl").exists()

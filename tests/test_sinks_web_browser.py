@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from camreel.sinks.web import Command, Record, ViewChanged, WebPage
+from camreel.sinks.web.messages import PageCommand, SetDisplayOptions, SetRecording
 from camreel.structures import DisplayOptions
 from tests.browser import Browser, Tab, browser, film
-from tests.test_sinks_web import CLASSES, RED, decoded, plain, serving
+from tests.webpage import CLASSES, RED, Page, decoded, plain, serving
 
 GREEN, BLUE = (30, 170, 60), (40, 60, 210)
 ORANGE = (230, 120, 20)
@@ -37,14 +37,16 @@ PIXEL = "[...document.getElementById('picture').getContext('2d').getImageData(20
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     folder = tmp_path_factory.mktemp("chromium")
-    with browser(folder, film(folder / "film.mjpeg", ORANGE), ["--host-resolver-rules=MAP camreel.test 127.0.0.1"]) as program:
+    with browser(
+        folder, film(folder / "film.mjpeg", ORANGE), ["--host-resolver-rules=MAP camreel.test 127.0.0.1"]
+    ) as program:
         yield program
 
 
 @contextmanager
 def looking(
     chromium: Browser, size: tuple[int, int] = (1280, 800), phone: bool = False, **kw: Any
-) -> Iterator[tuple[WebPage, Tab]]:
+) -> Iterator[tuple[Page, Tab]]:
     """A page that is served, and open in a tab."""
     with serving(**kw) as page, chromium.tab(page.url, size, phone=phone) as tab:
         tab.until("document.getElementById('link').textContent === 'Live'")
@@ -52,7 +54,7 @@ def looking(
 
 
 def shows(tab: Tab, color: tuple[int, int, int]) -> None:
-    """Waits until the canvas has a colour."""
+    """Waits until the canvas has a color."""
     tab.until(f"{list(color)}.every((level, n) => Math.abs({PIXEL}[n] - level) < 8)")
 
 
@@ -69,27 +71,26 @@ def until(tab: Tab, condition: Callable[[], Any]) -> Any:
     return value
 
 
-def asked(tab: Tab, page: WebPage) -> list[Command]:
-    commands: list[Command] = until(tab, page.commands)
+def asked(tab: Tab, page: Page) -> list[PageCommand]:
+    commands: list[PageCommand] = until(tab, page.commands)
     return commands
 
 
-def test_the_page_shows_the_pictures_and_what_is_told_beside_them(chromium):
+def test_the_page_shows_pictures_and_status(chromium):
     with looking(chromium, title="rtsp://hall/") as (page, tab):
         assert "first picture" in text(tab, "cover")
         for color in (RED, GREEN, BLUE):
-            page.show(plain(color), time.monotonic(), STATUS)
+            page.put(plain(color), STATUS)
             shows(tab, color)
         tab.until("document.getElementById('cover').hidden")
         tab.until("document.getElementById('dropped').textContent === '1,234'")
-        told = {name: text(tab, name) for name in ("title", "p50", "p95", "age", "in", "inferred", "shown")}
-        assert told == {
+        texts = {name: text(tab, name) for name in ("title", "p50", "p95", "age", "in", "inferred", "shown")}
+        assert texts == {
             "title": "rtsp://hall/", "p50": "42 ms", "p95": "1.2 s", "age": "66 ms",
             "in": "30.0 /s", "inferred": "14.9 /s", "shown": "29.5 /s",
         }  # fmt: skip
-        assert tab.get("[...document.querySelectorAll('#scores li')].map(row => row.innerText.replace(/\\s+/g, ' '))") == [
-            "wave 75 %", "walk 25 %",
-        ]  # fmt: skip
+        rows = "[...document.querySelectorAll('#scores li')].map(row => row.innerText.replace(/\\s+/g, ' '))"
+        assert tab.get(rows) == ["wave 75 %", "walk 25 %"]
         assert tab.get("[...document.querySelectorAll('#notes li')].map(note => note.textContent)") == STATUS["notes"]
         assert tab.get("document.title") == "rtsp://hall/ - camreel"
         delays = until(tab, page.delays)
@@ -97,9 +98,9 @@ def test_the_page_shows_the_pictures_and_what_is_told_beside_them(chromium):
         assert tab.errors() == []
 
 
-def test_the_page_asks_nobody_else(chromium):
+def test_the_page_loads_nothing_from_other_servers(chromium):
     with looking(chromium) as (page, tab):
-        page.show(plain(RED), time.monotonic(), STATUS)
+        page.put(plain(RED), STATUS)
         shows(tab, RED)
         hosts = {urlsplit(url).netloc for url in tab.requests() if not url.startswith("blob:")}
         assert hosts == {urlsplit(page.url).netloc}
@@ -110,21 +111,21 @@ def test_the_page_asks_nobody_else(chromium):
 def test_the_picture_may_change_its_size(chromium):
     with looking(chromium) as (page, tab):
         for width, height in ((64, 48), (320, 640)):
-            page.show(plain(GREEN, (width, height)), time.monotonic(), {})
+            page.put(plain(GREEN, (width, height)))
             tab.until(f"picture.width === {width} && picture.height === {height}")
             shows(tab, GREEN)
 
 
 def test_sliders_move_by_keyboard_and_become_commands(chromium):
-    with looking(chromium, view=DisplayOptions(None, 0.2, 0.6)) as (page, tab):
+    with looking(chromium, display=DisplayOptions(None, 0.2, 0.6)) as (page, tab):
         tab.until("least.value === '0.2' && opacity.value === '0.6'")
         tab.get("least.focus()")
         tab.key("ArrowRight", 39)
-        assert asked(tab, page) == [ViewChanged(DisplayOptions(None, 0.21, 0.6))]
+        assert asked(tab, page) == [SetDisplayOptions(DisplayOptions(None, 0.21, 0.6))]
         assert text(tab, "least-value") == "21 %"
         tab.get("opacity.focus()")
         tab.key("End", 35)
-        assert asked(tab, page) == [ViewChanged(DisplayOptions(None, 0.21, 1.0))]
+        assert asked(tab, page) == [SetDisplayOptions(DisplayOptions(None, 0.21, 1.0))]
 
 
 def test_a_class_is_found_by_part_of_its_name(chromium):
@@ -141,7 +142,7 @@ def test_a_class_is_found_by_part_of_its_name(chromium):
             assert tab.get("document.getElementById('class').value") == ""
             tab.write(words)
             tab.key("Enter", 13)
-            assert [command.view.class_id for command in asked(tab, page)] == [class_id]
+            assert [command.options.class_id for command in asked(tab, page)] == [class_id]
             assert tab.get("document.getElementById('class').value") == shown
         tab.click("#class")
         tab.write("nonsense")
@@ -151,43 +152,48 @@ def test_a_class_is_found_by_part_of_its_name(chromium):
         assert page.commands() == []
 
 
-def test_a_score_is_a_button_that_picks_its_class(chromium):
+def test_a_score_is_a_button_that_selects_its_class(chromium):
     with looking(chromium) as (page, tab):
-        page.show(plain(RED), time.monotonic(), STATUS)
+        page.put(plain(RED), STATUS)
         tab.until("document.querySelectorAll('#scores button').length === 2")
         tab.click("#scores button")
-        assert asked(tab, page) == [ViewChanged(DisplayOptions(2))]
+        assert asked(tab, page) == [SetDisplayOptions(DisplayOptions(2))]
         page.tell(STATUS)
         tab.until("document.querySelector('#scores button[aria-pressed=true]')")
         assert tab.get("document.getElementById('class').value") == "wave"
         tab.click("#scores button")
-        assert asked(tab, page) == [ViewChanged(DisplayOptions(None))]
+        assert asked(tab, page) == [SetDisplayOptions(DisplayOptions(None))]
 
 
 def test_all_visitors_see_the_same_choice(chromium):
     with looking(chromium) as (page, tab):
-        page.set_view(DisplayOptions(1, 0.5, 0.25))
-        tab.until("document.getElementById('class').value === 'jump' && least.value === '0.5' && opacity.value === '0.25'")
+        page.set_options(DisplayOptions(1, 0.5, 0.25))
+        tab.until(
+            "document.getElementById('class').value === 'jump' && least.value === '0.5' && opacity.value === '0.25'"
+        )
 
 
-def test_the_record_button_asks_and_shows_what_is(chromium):
+def test_the_record_button_sends_a_command_and_shows_the_state(chromium):
     with looking(chromium) as (page, tab):
         tab.click("#record")
-        assert asked(tab, page) == [Record(True)]
+        assert asked(tab, page) == [SetRecording(True)]
         page.tell({"recording": True})
         tab.until("document.querySelector('#record[aria-pressed=true]')?.innerText === 'Stop'")
         tab.click("#record")
-        assert asked(tab, page) == [Record(False)]
+        assert asked(tab, page) == [SetRecording(False)]
     with looking(chromium, can_record=False) as (page, tab):
         assert not tab.get("record.checkVisibility()")
 
 
 def test_the_scores_of_the_last_minute_are_drawn(chromium):
     with looking(chromium) as (page, tab):
-        # Pixels in the colour of the class with id 2, which is the one on the picture, too.
+        # Pixels in the color of the class with id 2, which is the one on the picture, too.
         pixels = (
-            "(() => { const all = timeline.getContext('2d').getImageData(0, 0, timeline.width, timeline.height).data; let n = 0;"
-            "for (let i = 0; i < all.length; i += 4) n += all[i] === 255 && all[i + 1] === 112 && all[i + 2] === 166; return n })()"
+            "(() => { const { width, height } = timeline; let n = 0;"
+            "const all = timeline.getContext('2d').getImageData(0, 0, width, height).data;"
+            "for (let i = 0; i < all.length; i += 4)"
+            "  n += all[i] === 255 && all[i + 1] === 112 && all[i + 2] === 166;"
+            "return n })()"
         )
 
         def drawn() -> bool:
@@ -199,10 +205,12 @@ def test_the_scores_of_the_last_minute_are_drawn(chromium):
 
 def test_a_snapshot_is_the_picture_as_a_file(chromium, tmp_path):
     with looking(chromium) as (page, tab):
-        page.show(plain(BLUE), time.monotonic(), {})
+        page.put(plain(BLUE))
         shows(tab, BLUE)
         tab.until("!snapshot.disabled")
-        chromium.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path), browserContextId=tab.context)
+        chromium.call(
+            "Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path), browserContextId=tab.context
+        )
         tab.click("#snapshot")
         until(tab, lambda: [path for path in tmp_path.iterdir() if path.suffix == ".jpg"])
         (path,) = tmp_path.iterdir()
@@ -212,7 +220,7 @@ def test_a_snapshot_is_the_picture_as_a_file(chromium, tmp_path):
 
 def test_full_screen_and_back(chromium):
     with looking(chromium) as (page, tab):
-        page.show(plain(BLUE), time.monotonic(), {})
+        page.put(plain(BLUE))
         shows(tab, BLUE)
         tab.click("#full")
         tab.until("document.fullscreenElement?.id === 'stage' && full.ariaPressed === 'true'")
@@ -224,32 +232,35 @@ def test_full_screen_and_back(chromium):
 @pytest.mark.parametrize("size", [(390, 844), (844, 390), (320, 568)])
 def test_it_works_on_a_phone(chromium, size):
     with looking(chromium, size, phone=True) as (page, tab):
-        page.show(plain(RED, (640, 360)), time.monotonic(), STATUS)
+        page.put(plain(RED, (640, 360)), STATUS)
         shows(tab, RED)
         tab.until("document.querySelector('#scores button')")
         assert tab.get("document.documentElement.scrollWidth <= innerWidth")
-        small = (
-            "[...document.querySelectorAll('button, input')].filter(e => e.checkVisibility() && e.offsetHeight < %d).map(e => e.id)"
+        height = 34 if size[0] > 500 else 44
+        small = f".filter(e => e.checkVisibility() && e.offsetHeight < {height}).map(e => e.id)"
+        assert tab.get(f"[...document.querySelectorAll('button, input')]{small}") == []
+        assert tab.get("record.getBoundingClientRect().bottom < innerHeight"), (
+            "the picture and its buttons are on the first screen"
         )
-        assert tab.get(small % (34 if size[0] > 500 else 44)) == []
-        assert tab.get("record.getBoundingClientRect().bottom < innerHeight"), "the picture and its buttons are on the first screen"
 
 
 def test_every_control_has_a_name(chromium):
     with looking(chromium) as (page, tab):
-        page.show(plain(RED), time.monotonic(), STATUS)
+        page.put(plain(RED), STATUS)
         tab.until("document.querySelector('#scores button')")
         tab.call("Accessibility.enable")
         nodes = tab.call("Accessibility.getFullAXTree")["nodes"]
         roles = ("button", "slider", "combobox", "searchbox", "img", "image", "region")
-        named = {node["role"]["value"]: node["name"]["value"] for node in nodes if node.get("role", {}).get("value") in roles}
+        named = {
+            node["role"]["value"]: node["name"]["value"] for node in nodes if node.get("role", {}).get("value") in roles
+        }
         assert {"button", "slider", "combobox"} <= set(named)
         assert all(named.values())
 
 
-def test_a_lost_camera_is_said_on_the_picture(chromium):
+def test_a_lost_camera_is_stated_on_the_picture(chromium):
     with looking(chromium) as (page, tab):
-        page.show(plain(RED), time.monotonic(), STATUS)
+        page.put(plain(RED), STATUS)
         shows(tab, RED)
         page.tell({"cameras": [{"name": "hall", "connected": False}], "notes": ["lost the connection; trying again"]})
         tab.until("banner.checkVisibility() && banner.textContent === 'lost the connection; trying again'")
@@ -257,22 +268,22 @@ def test_a_lost_camera_is_said_on_the_picture(chromium):
         tab.until("banner.hidden")
 
 
-def test_the_page_says_that_its_server_is_gone_and_comes_back_by_itself(chromium):
+def test_the_page_states_that_its_server_is_gone_and_reconnects_by_itself(chromium):
     with looking(chromium) as (page, tab):
-        page.show(plain(RED), time.monotonic(), STATUS)
+        page.put(plain(RED), STATUS)
         shows(tab, RED)
         page.close()
         tab.until("document.getElementById('link').textContent === 'Connection lost' && cover.checkVisibility()")
         assert "Trying again" in text(tab, "cover")
         assert tab.get("least.disabled && record.disabled")
         with serving(urlsplit(page.url).netloc, title="again") as page:
-            page.show(plain(GREEN), time.monotonic(), STATUS)
+            page.put(plain(GREEN), STATUS)
             tab.until("document.getElementById('link').textContent === 'Live' && title.textContent === 'again'")
             shows(tab, GREEN)
             tab.until("cover.hidden && !least.disabled")
 
 
-def test_the_token_leaves_the_address_and_works_on(chromium):
+def test_the_token_leaves_the_address_bar_and_stays_valid(chromium):
     with serving("0.0.0.0:0", camera=True) as page:
         parts = urlsplit(page.url)
         with chromium.tab(f"http://camreel.test:{parts.port}/?{parts.query}") as tab:
@@ -286,7 +297,7 @@ def test_the_token_leaves_the_address_and_works_on(chromium):
                 tab.until("cover.textContent.includes('Open the address that it printed')")
 
 
-def test_the_visitors_camera_goes_in_and_the_answer_comes_back(chromium):
+def test_the_visitors_camera_is_received_and_shown(chromium):
     with looking(chromium, camera=True) as (page, tab):
         frames = page.camera_frames()
         for color in (RED, GREEN):
@@ -295,7 +306,7 @@ def test_the_visitors_camera_goes_in_and_the_answer_comes_back(chromium):
                 seen = decoded(body)
                 assert seen.shape == (480, 640, 3)
                 assert np.abs(seen[300, 320] - ORANGE).max() < 25  # Chromium's fake camera is that exact
-                page.show(plain(color), arrival, {})
+                page.put(plain(color), captured=arrival)
             shows(tab, color)
         page.tell({"dropped": 1})
         tab.until("own.checkVisibility() && round.textContent.endsWith(' ms')")

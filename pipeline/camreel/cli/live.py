@@ -1,4 +1,4 @@
-"""`camreel live`: cameras."""
+"""The command `camreel live`."""
 
 from __future__ import annotations
 
@@ -14,23 +14,27 @@ from camreel.cli.outputs import name_paths
 from camreel.cli.terminal import Terminal
 from camreel.config.resolution import Setting
 from camreel.errors import SOME_FAILED, ConfigError, nearest
+from camreel.live import DISPLAYS, is_available, served_display
+from camreel.live.options import DEFAULT_ADDRESS, LiveOptions
 
 if TYPE_CHECKING:
     from camreel.config.schema import Config
-    from camreel.live.options import LiveOptions, Show
     from camreel.live.session import Outcome
 
-SHOWS = ("auto", "window", "web", "none")
-HERE = "127.0.0.1:8090"
+AUTO, NONE = "auto", "none"
+SHOW_CHOICES = (AUTO, *DISPLAYS, NONE)
+"""Values of `--show`."""
 PATTERN = "test:"
+"""Start of the addresses of test patterns."""
 
 
-Where = Annotated[
+Show = Annotated[
     str,
     typer.Option(
         metavar="WHERE",
-        help="window, web or none; auto: a window, or the page where there is no screen",
-        autocompletion=lambda: list(SHOWS),
+        help=f"{', '.join(DISPLAYS)} or none; auto: {', or '.join(kind.title for kind in DISPLAYS.values())} "
+        "where there is no screen",
+        autocompletion=lambda: list(SHOW_CHOICES),
     ),
 ]
 
@@ -46,11 +50,12 @@ def live(
         ),
     ] = None,
     browser: Annotated[bool, typer.Option("--browser", help="the page asks for the visitor's own camera")] = False,
-    show: Where = "auto",
+    show: Show = AUTO,
     serve: Annotated[
         str | None,
         typer.Option(
-            metavar="HOST:PORT", help=rf"show the page, and serve it there \[default: {HERE}, for this computer alone]"
+            metavar="HOST:PORT",
+            help=rf"show the page, and serve it there \[default: {DEFAULT_ADDRESS}, for this computer alone]",
         ),
     ] = None,
     json_path: Annotated[
@@ -80,15 +85,11 @@ def live(
     In the window q ends, c changes the class, s keeps the picture, space pauses.
     Ctrl-C ends and finishes all files.
     """
-    terminal: Terminal = context.obj
     sources = _sources(inputs or [], browser)
     config = resolve_settings(settings, live_defaults(sources)).config
-    places = _places(show, serve, browser)
-    from camreel.live.options import LiveOptions
-
     options = LiveOptions(
-        show=places,
-        address=serve or HERE,
+        show=_displays(show, serve, browser),
+        address=serve or DEFAULT_ADDRESS,
         browser=browser,
         records=_records(json_path),
         record=record,
@@ -98,15 +99,15 @@ def live(
         max_frames=max_frames,
         realtime=realtime,
     )
-    _refuse_existing(options, len(sources) or 1, overwrite)  # --browser is one that has no name
-    raise typer.Exit(_live(sources, config, options, terminal))
+    _refuse_existing(options, len(sources) or 1, overwrite)  # --browser is a source without an address
+    raise typer.Exit(_run(sources, config, options, context.obj))
 
 
 takes_settings(live, {**LIVE_FLAGS, **FLAGS})
 
 
 def live_defaults(sources: Sequence[str]) -> list[Setting]:
-    """What is presumed for live sources: nothing looks ahead, and the test pattern works without fetching a network."""
+    """Return the defaults of live runs: nothing looks ahead, and test patterns need no downloaded network."""
     pattern = bool(sources) and all(source.startswith(PATTERN) for source in sources)
     return [Setting("causal", True, "live"), *([Setting("model.name", "figures", "test:")] if pattern else [])]
 
@@ -127,23 +128,24 @@ def _sources(inputs: Sequence[str], browser: bool) -> list[str]:
     return expand(inputs)
 
 
-def _places(show: str, serve: str | None, browser: bool) -> frozenset[Show]:
-    """Where the picture is shown. No screen never fails: it is looked for before anything is opened on it."""
-    if show not in SHOWS:
-        raise ConfigError(f"--show {show} is not possible", f"it is one of {', '.join(SHOWS)}", nearest(show, SHOWS))
-    places: set[Show] = {"web"} if serve is not None or browser or show == "web" else set()
-    if show in ("window", "auto") and not (show == "auto" and places):
-        from camreel.sinks.window import has_screen
-
-        if has_screen():
-            places.add("window")
-        elif show == "window":
+def _displays(show: str, serve: str | None, browser: bool) -> frozenset[str]:
+    """Return the displays to open. A missing screen never fails: it is looked for before anything is opened on it."""
+    if show not in SHOW_CHOICES:
+        choices, hint = ", ".join(SHOW_CHOICES), nearest(show, SHOW_CHOICES)
+        raise ConfigError(f"--show {show} is not possible", f"it is one of {choices}", hint)
+    page = served_display()
+    displays = {page} if serve is not None or browser else set()
+    if show in DISPLAYS:
+        if not is_available(show):
             raise ConfigError(
-                "there is no screen for a window here", "no display answers, or OpenCV has no windows", "use --show web"
+                f"there is no screen for {DISPLAYS[show].title} here",
+                "no display answers, or OpenCV has no windows",
+                f"use --show {page}",
             )
-        else:
-            places.add("web")
-    return frozenset(places)
+        displays.add(show)
+    elif show == AUTO and not displays:
+        displays.add(next(name for name in DISPLAYS if is_available(name)))
+    return frozenset(displays)
 
 
 def _records(path: str | None) -> str | None:
@@ -157,33 +159,27 @@ def _records(path: str | None) -> str | None:
 
 
 def _refuse_existing(options: LiveOptions, count: int, overwrite: bool) -> None:
-    from camreel.live.outputs import record_paths
+    from camreel.live.outputs import recording_paths
 
-    wanted = record_paths(options.record, count) if options.record else []
+    wanted = recording_paths(options.record, count) if options.record else []
     wanted += [Path(options.records)] if options.records not in (None, "-") else []
     for path in wanted:
         if path.exists() and not overwrite:
             raise ConfigError(f"{path} already exists", todo="--overwrite replaces it, or choose another name")
 
 
-def _live(sources: Sequence[str], config: Config, options: LiveOptions, terminal: Terminal) -> int:
+def _run(sources: Sequence[str], config: Config, options: LiveOptions, terminal: Terminal) -> int:
+    """Run the cameras; return the exit code."""
     try:
         with stop_signals() as stop:
             terminal.note(f"loading {config.model.name}")
             from camreel.flow import load_recognizer
-            from camreel.live.session import watch
+            from camreel.live.session import Callbacks, watch
 
             recognizer = load_recognizer(config)
+            callbacks = Callbacks(on_tick=stop.check, on_end=lambda outcome: _show_outcome(outcome, terminal))
             with stop.between_frames():
-                outcomes = watch(
-                    sources,
-                    config,
-                    options,
-                    recognizer,
-                    check=stop.check,
-                    say=terminal.note,
-                    ended=lambda one: _sum_up(one, terminal),
-                )
+                outcomes = watch(sources, config, options, recognizer, callbacks)
     except KeyboardInterrupt as error:
         return exit_code(error)
     failed = [outcome.error for outcome in outcomes if outcome.error is not None]
@@ -192,7 +188,8 @@ def _live(sources: Sequence[str], config: Config, options: LiveOptions, terminal
     return SOME_FAILED if failed else 0
 
 
-def _sum_up(outcome: Outcome, terminal: Terminal) -> None:
+def _show_outcome(outcome: Outcome, terminal: Terminal) -> None:
+    """Show the result of one camera."""
     counts, live = outcome.summary.frames, outcome.live
     if not counts.decoded:
         return
@@ -200,13 +197,14 @@ def _sum_up(outcome: Outcome, terminal: Terminal) -> None:
     terminal.note(f"{outcome.name}{files}")
     rate = live["rate"]
     terminal.note(
-        f"  {counts.decoded} frames in {outcome.seconds:.1f} s: {rate['in']:.1f} per second, {rate['inferred']:.1f} inferred, "
-        f"{rate['shown']:.1f} shown; {counts.dropped} dropped, {live['skipped']} not shown"
+        f"  {counts.decoded} frames in {outcome.seconds:.1f} s: {rate['in']:.1f} per second, "
+        f"{rate['inferred']:.1f} inferred, {rate['shown']:.1f} shown; "
+        f"{counts.dropped} dropped, {live['skipped']} not shown"
     )
-    for name, what in (("delay", "capture to display"), ("age", "age of the maps")):
+    for name, title in (("delay", "capture to display"), ("age", "age of the maps")):
         if live[name]["p50"] is not None:
-            p50, p95, most = (1000 * live[name][key] for key in ("p50", "p95", "max"))
-            terminal.note(f"  {what}: median {p50:.0f} ms, 95 % within {p95:.0f} ms, at most {most:.0f} ms")
+            p50, p95, maximum = (1000 * live[name][key] for key in ("p50", "p95", "max"))
+            terminal.note(f"  {title}: median {p50:.0f} ms, 95 % within {p95:.0f} ms, at most {maximum:.0f} ms")
     if live["reconnects"]:
         terminal.note(f"  {live['reconnects']} times connected again")
     for sentence in outcome.summary.fallbacks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,203 +17,280 @@ import numpy as np
 from camreel.config.schema import Config
 from camreel.errors import CamreelError
 from camreel.flow import build_stages, run_stages
-from camreel.interfaces import Recognizer, Source
-from camreel.live.load_shedding import Governor
-from camreel.live.metrics import Counters, Reading
+from camreel.interfaces import Note, Recognizer, Source
+from camreel.live.load_shedding import LoadShedder
+from camreel.live.metrics import CameraMetrics, MetricsSnapshot
+from camreel.live.options import CaptureOptions
 from camreel.recognize.backend import Backend
-from camreel.run_plan import RuntimeHooks, make_plan
-from camreel.runtime.concurrency import Channel, Condition, Event, Lock, Overflow, feed, prefetch
+from camreel.recognize.batches import ForwardRequest, backbone_batch
+from camreel.recognize.stage import Batching
+from camreel.recognize.streaming import StepRequest, step_batch
+from camreel.run_plan import RunPlan, RuntimeHooks, make_plan
+from camreel.runtime.concurrency import (
+    Channel,
+    Condition,
+    DynamicBatcher,
+    Event,
+    Lock,
+    Overflow,
+    Worker,
+    feed,
+    prefetch,
+)
 from camreel.runtime.stats import WAIT, RunStats
-from camreel.sources.reconnect import ConnectionEvent
+from camreel.sources.browser import browser_connections
+from camreel.sources.reconnect import ConnectionEvent, ReconnectPolicy, connections
 from camreel.stages.link import Linker
 from camreel.structures import Frame, Localization, Picture, VideoInfo
 
-WAITING: Mapping[Overflow, int] = {"drop-oldest": 32, "latest": 2, "block": 32}
-"""Frames that wait for the network or the screen at most, by policy."""
-MOST_BYTES = 64 * 2**20
-"""Likewise, in bytes of their pictures."""
-ANSWERS = 8
-"""Answers that wait to be taken at most."""
-WARMING = 4
-"""Samples beyond its margin that a network is warmed up with."""
-NOTES = 20
-"""Messages that are kept."""
+log = logging.getLogger(__name__)
+
+VISITOR_CAMERA = "the visitor's camera"
+"""Name of the source that is the camera of the page's visitor."""
+MAX_WAITING_FRAMES: Mapping[Overflow, int] = {"drop-oldest": 32, "latest": 2, "block": 32}
+"""Frames that wait for the network, and for the display, by policy."""
+MAX_WAITING_BYTES = 64 * 2**20
+"""Memory of the pictures of the frames that wait for the network, and for the display."""
+MAX_WAITING_LOCALIZATIONS = 8
+"""Localizations that wait for the main lane."""
+WARM_UP_SAMPLES = 4
+"""Samples beyond its margin that a network with stream state is warmed up with."""
+MAX_NOTES = 20
+"""Messages that are kept for the display."""
+
+Connect = Callable[[Event, Note, Callable[[ConnectionEvent], None]], Iterable[Source]]
+"""(set to stop, take messages for people, take connection events) -> connected sources, one after another."""
+
+
+def connect_uri(uri: str, capture: CaptureOptions, realtime: bool) -> Connect:
+    """Return the connections to a camera, stream, test pattern or file.
+
+    Args:
+        uri: address as `camreel.sources.connections` takes it.
+        capture: time-outs.
+        realtime: play files at their own pace.
+    """
+    policy = ReconnectPolicy(silence=capture.silence, deadline=capture.deadline)
+
+    def connect(stop: Event, note: Note, on_event: Callable[[ConnectionEvent], None]) -> Iterable[Source]:
+        return connections(uri, wait=stop.wait, realtime=realtime, policy=policy, note=note, on_event=on_event)
+
+    return connect
+
+
+def connect_visitor(frames: Callable[[], Iterator[tuple[float, bytes]]]) -> Connect:
+    """Return the connections to the camera of the page's visitor.
+
+    Args:
+        frames: yield (arrival, JPEG); called in the capture lane, when the page is open.
+    """
+
+    def connect(stop: Event, note: Note, on_event: Callable[[ConnectionEvent], None]) -> Iterable[Source]:
+        yield from browser_connections(frames(), VISITOR_CAMERA)
+
+    return connect
+
+
+def batching_for(recognizer: Recognizer) -> Batching:
+    """Return functions that run the network once for all cameras that wait for it."""
+    steps: DynamicBatcher[StepRequest, Any] = DynamicBatcher(
+        lambda requests: step_batch(recognizer, requests), lambda request: request.key
+    )
+    forwards: DynamicBatcher[ForwardRequest, Any] = DynamicBatcher(
+        lambda requests: backbone_batch(recognizer, requests), lambda request: request.key
+    )
+    return Batching(lambda clips, keep: forwards(ForwardRequest(clips, keep)), steps)
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
-    """What all cameras of a run have in common."""
+class SharedContext:
+    """The network and everything else that the cameras of a run share."""
 
     recognizer: Recognizer
     backend: Backend
     config: Config
     hooks: RuntimeHooks
-    """Takes the network's steps of all cameras that wait in one pass."""
     changed: Condition
-    """Set whenever a channel to the main lane changes."""
-    warm: set[object] = field(default_factory=set)
-    """Sizes of sources that the flow has run on."""
-    warming: Lock = field(default_factory=Lock)
+    """Notified whenever a channel to the main lane changes."""
+    several: bool
+    """There are several cameras, so messages start with the camera's name."""
+    _warm: set[object] = field(default_factory=set)
+    """Picture sizes that the flow has run on."""
+    _warming: Lock = field(default_factory=Lock)
+
+    def plan(self, info: VideoInfo) -> RunPlan:
+        """Return the plan of a run over a source."""
+        return make_plan(info, self.recognizer, self.config, self.backend)
+
+    def warm_up(self, info: VideoInfo) -> None:
+        """Run the flow over a few frames of noise of a source's size, once for each size.
+
+        First-time work (memory, kernels, thread pools) takes seconds in all, during which frames would be lost.
+        """
+        size = (info.width, info.height, info.pixel_aspect)
+        with self._warming:
+            if size in self._warm:
+                return
+            self._warm.add(size)
+            plan = self.plan(info)
+            margin, windowing = self.recognizer.geometry.margin, plan.windowing
+            count = margin + WARM_UP_SAMPLES if windowing.streams else windowing.clip_len + 1
+            rate = plan.sampling.rate or 30.0
+            hooks, stats = RuntimeHooks(prefetch=_same_lane), RunStats()
+            frames = (Frame(n, None, n / rate, Fraction(1, 1000), _noise(info, n)) for n in range(count))
+            with ExitStack() as own:
+                deque(run_stages(frames, build_stages(plan, hooks, stats), stats, own, hooks), maxlen=0)
 
 
-class Camera:
-    """Runs from `start` until its source ends, is given up, or `stop`.
+class LiveCamera:
+    """A camera from `start` until its source ends, fails for good, or `stop` is called.
 
     Args:
-        name: for people, without credentials.
-        connect: (halt, notify, on_event) -> connected sources, one after another.
-        shared: what it shares with the others.
-        ends: whether a frame is behind the end of the run.
+        name: address without credentials.
+        connect: return the connected sources.
+        context: the network and everything else that the cameras share.
+        is_past_end: return whether a frame lies behind the end of the run.
+
+    Example:
+        >>> camera = LiveCamera("test:", connect_uri("test:", config.live, True), context, lambda frame: False)
+        >>> camera.start()
+        >>> frames, localizations = camera.display_frames.poll(), camera.localizations.poll()
+        >>> camera.close()
     """
 
     def __init__(
-        self,
-        name: str,
-        connect: Callable[[Event, Callable[[str], None], Callable[[ConnectionEvent], None]], Iterable[Source]],
-        shared: Shared,
-        ends: Callable[[Frame], bool],
+        self, name: str, connect: Connect, context: SharedContext, is_past_end: Callable[[Frame], bool]
     ) -> None:
-        live = shared.config.live
-        self._shared, self._ends = shared, ends
-        self._halt = Event()
-        self._sources = connect(self._halt, self._note, self._happened)
-        self.counters = Counters(name)
-        self.meter = RunStats()
+        capture = context.config.live
+        self._context, self._is_past_end = context, is_past_end
+        self._stop = Event()
+        self._sources = connect(self._stop, self._note, self._on_event)
+        self.metrics = CameraMetrics(name)
+        self.stats = RunStats()
         self.infos: dict[int, VideoInfo] = {}
-        """Of each connection so far, by its number."""
-        self.notes: deque[str] = deque(maxlen=NOTES)
-        """The newest messages for people."""
-        self.unsaid: deque[str] = deque()
-        """Messages for the main lane to take."""
+        """Properties of each connection so far, by its number."""
+        self.notes: deque[str] = deque(maxlen=MAX_NOTES)
+        """Newest messages for people."""
         self.skipped = 0
-        """Frames that were taken for the screen and not shown."""
+        """Number of frames that were taken for the display and not shown."""
         self.corrupt = 0
-        """Packets that could not be decoded."""
+        """Number of packets that could not be decoded."""
         self.error: CamreelError | None = None
-        """Why the source was given up."""
-        waiting, policy = WAITING[live.policy], live.policy
-        self.screen: Channel[Frame] = Channel(
-            waiting, policy, size=_bytes, most_bytes=MOST_BYTES, changed=shared.changed
+        """Reason why the source was given up."""
+        self.display_frames = self._frame_channel(context.changed)
+        """Frames for the display."""
+        self.localizations: Channel[Localization] = Channel(MAX_WAITING_LOCALIZATIONS, changed=context.changed)
+        """Localizations for the main lane."""
+        self._network_frames = self._frame_channel()
+        self._shedder = LoadShedder(None if capture.policy == "block" else capture.max_latency, self._note)
+        self._linker = Linker(context.config.link)
+        self._workers: list[Worker] = []
+
+    def _frame_channel(self, changed: Condition | None = None) -> Channel[Frame]:
+        policy = self._context.config.live.policy
+        return Channel(
+            MAX_WAITING_FRAMES[policy],
+            policy,
+            size=lambda frame: frame.picture.nbytes,
+            most_bytes=MAX_WAITING_BYTES,
+            changed=changed,
         )
-        self.answers: Channel[Localization] = Channel(ANSWERS, changed=shared.changed)
-        self._network: Channel[Frame] = Channel(waiting, policy, size=_bytes, most_bytes=MOST_BYTES)
-        most = None if live.policy == "block" else live.max_latency
-        self.governor = Governor(most, self._note)
-        self._linker = Linker(shared.config.link)
 
     def start(self) -> None:
-        """Starts both lanes."""
-        self._capture = feed(self._frames(), [self.screen, self._network], "camreel-capture")
-        self._work = feed(self._localizations(), [self.answers], "camreel-network")
+        """Start both lanes."""
+        self._workers = [
+            feed(self._localize(), [self.localizations], "camreel-network"),
+            feed(self._capture(), [self.display_frames, self._network_frames], "camreel-capture"),
+        ]
 
     def stop(self) -> None:
-        """Asks for the end: what was captured is still answered."""
-        self._halt.set()
-        # A source that hangs in the operating system does not come to its end.
-        self.screen.finish()
-        self._network.finish()
+        """Ask the source to end; frames that were captured are still localized."""
+        self._stop.set()
+        # A source that hangs in the operating system does not end its channels.
+        self.display_frames.finish()
+        self._network_frames.finish()
 
     def close(self) -> None:
-        """Ends both lanes; nothing more is answered."""
+        """End both lanes; nothing more is localized."""
         self.stop()
-        for channel in (self.screen, self._network, self.answers):
+        for channel in (self.display_frames, self._network_frames, self.localizations):
             channel.close()
-        self._work.join()
-        self._capture.join()
+        for worker in self._workers:
+            worker.join()
 
     @property
     def over(self) -> bool:
-        """Whether everything was shown and answered, and nothing more comes."""
-        return self.screen.over and self.answers.over
+        """Whether all frames were shown and localized, and no more will come."""
+        return self.display_frames.over and self.localizations.over
 
-    def reading(self) -> Reading:
-        """What was counted so far."""
-        lost = self._network.dropped + self.governor.late
-        return Reading(self.counters, lost, self.screen.dropped + self.skipped, self.governor.pace)
+    def snapshot(self) -> MetricsSnapshot:
+        """Return the metrics so far."""
+        dropped = self._network_frames.dropped + self._shedder.late
+        return MetricsSnapshot(self.metrics, dropped, self.display_frames.dropped + self.skipped, self._shedder.pace)
 
-    # The capture lane
-
-    def _frames(self) -> Iterator[Frame]:
+    def _capture(self) -> Iterator[Frame]:
+        """Yield the frames of all connections: the capture lane."""
         try:
             for source in self._sources:
-                warm(source.info, self._shared)
+                self._context.warm_up(source.info)
                 before = self.corrupt
                 for frame in source:
-                    if self._halt.is_set() or self._ends(frame):
+                    if self._stop.is_set() or self._is_past_end(frame):
                         return
                     self.infos.setdefault(frame.part, source.info)
                     self._count(before + source.corrupt)
                     yield frame
         except CamreelError as error:
-            # Not raised: the lanes behind finish what they have, and other cameras go on.
+            # Not raised: the lanes after this one finish the frames they have, and the other cameras continue.
             self.error = error
             self.notes.append(error.what)
         finally:
-            self.counters.connected = False
+            self.metrics.connected = False
             getattr(self._sources, "close", lambda: None)()
 
     def _count(self, corrupt: int) -> None:
         self.corrupt = corrupt
-        self.counters.captured += 1
-        self.counters.connected = True
-        self.counters.rate_in.add(time.monotonic())
+        self.metrics.captured += 1
+        self.metrics.connected = True
+        self.metrics.captured_rate.add(time.monotonic())
 
-    def _happened(self, event: ConnectionEvent) -> None:
-        self.counters.connected = event.kind in ("connected", "changed")
-        self.counters.reconnects += event.kind == "connected" and event.part > 0
+    def _on_event(self, event: ConnectionEvent) -> None:
+        self.metrics.connected = event.kind in ("connected", "changed")
+        self.metrics.reconnects += event.kind == "connected" and event.part > 0
 
     def _note(self, sentence: str) -> None:
+        """Show a sentence on the display and log it."""
         self.notes.append(sentence)
-        self.unsaid.append(sentence)
+        log.info("%s", f"{self.metrics.name}: {sentence}" if self._context.several else sentence)
 
-    # The network lane
+    def _localize(self) -> Iterator[Localization]:
+        """Yield the localizations of all connections: the network lane."""
+        for part, frames in groupby(self._shedder(self._network_frames), key=lambda frame: frame.part):
+            yield from self._localize_part(part, frames)
 
-    def _localizations(self) -> Iterator[Localization]:
-        for part, frames in groupby(self.governor(self._network), key=lambda frame: frame.part):
-            yield from self._answer(part, frames)
-
-    def _answer(self, part: int, frames: Iterable[Frame]) -> Iterator[Localization]:
-        """The flow over the frames of one connection."""
-        shared, meter = self._shared, RunStats()
-        pace = self.governor
-        plan = make_plan(self.infos[part], shared.recognizer, shared.config, shared.backend)
-        # Clips come in bursts: while the network works on one, the frames of the next are taken in a lane of their own and do not
-        # wait. Samples are taken one by one, and further lanes would only be further delays.
-        ahead = _in_line if plan.windowing.streams else prefetch
-        hooks = replace(shared.hooks, pace=lambda: pace.pace, prefetch=ahead, entry=WAIT)
-        stages = build_stages(plan, hooks, meter, self._linker)
+    def _localize_part(self, part: int, frames: Iterable[Frame]) -> Iterator[Localization]:
+        """Run the flow over the frames of one connection."""
+        context, stats, shedder = self._context, RunStats(), self._shedder
+        plan = context.plan(self.infos[part])
+        # Clips come in bursts: while the network works on one, a lane of their own takes the frames of the next, so
+        # that they do not wait. Samples of a stream come one by one: more lanes would only be more delay.
+        lanes = _same_lane if plan.windowing.streams else prefetch
+        hooks = replace(context.hooks, pace=lambda: shedder.pace, prefetch=lanes, entry=WAIT)
+        stages = build_stages(plan, hooks, stats, self._linker)
         with ExitStack() as own:
-            for localization in run_stages(frames, stages, meter, own, hooks):
-                self._learn(self.meter.inferred + meter.inferred)
+            for localization in run_stages(frames, stages, stats, own, hooks):
+                self._count_inferred(self.stats.inferred + stats.inferred)
                 yield localization
-        self.meter.absorb(meter)
-        self._learn(self.meter.inferred)
+        self.stats.absorb(stats)
+        self._count_inferred(self.stats.inferred)
 
-    def _learn(self, inferred: int) -> None:
-        self.counters.rate_inferred.add(time.monotonic(), inferred - self.counters.inferred)
-        self.counters.inferred = inferred
-
-
-def warm(info: VideoInfo, shared: Shared) -> None:
-    """Runs the flow over a few frames of nothing of a source's size: what is done for the first time takes seconds in all, in which
-    frames would be lost."""
-    key = (info.width, info.height, info.pixel_aspect)
-    with shared.warming:
-        if key in shared.warm:
-            return
-        shared.warm.add(key)
-        config = shared.config
-        plan = make_plan(info, shared.recognizer, config, shared.backend)
-        streams, clip_len = plan.windowing.streams, plan.windowing.clip_len
-        count = shared.recognizer.geometry.margin + WARMING if streams else clip_len + 1
-        rate = plan.sampling.rate or 30.0
-        hooks, stats = RuntimeHooks(prefetch=_in_line), RunStats()
-        frames = (Frame(n, None, n / rate, Fraction(1, 1000), _noise(info, n)) for n in range(count))
-        with ExitStack() as own:
-            deque(run_stages(frames, build_stages(plan, hooks, stats), stats, own, hooks), 0)
+    def _count_inferred(self, inferred: int) -> None:
+        self.metrics.inferred_rate.add(time.monotonic(), inferred - self.metrics.inferred)
+        self.metrics.inferred = inferred
 
 
-def _in_line(items: Iterable[Any], depth: int) -> Iterator[Any]:
+def _same_lane(items: Iterable[Any], depth: int) -> Iterator[Any]:
+    """Replace `prefetch` without starting a lane."""
     return iter(items)
 
 
@@ -221,8 +299,3 @@ def _noise(info: VideoInfo, seed: int) -> Picture:
     half = (info.height + 1) // 2, (info.width + 1) // 2
     y, u, v = (rng.integers(0, 256, shape, np.uint8) for shape in ((info.height, info.width), half, half))
     return Picture(y, u, v)
-
-
-def _bytes(frame: Any) -> int:
-    picture = frame.picture
-    return int(picture.y.nbytes + picture.u.nbytes + picture.v.nbytes)

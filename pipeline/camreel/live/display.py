@@ -1,233 +1,352 @@
-"""Where the picture is shown: a window, the browser page, both or nowhere; and what whoever watches asks for."""
+"""Displays of a live run: the newest pictures of all cameras, and the commands of the viewers."""
 
 from __future__ import annotations
 
 import dataclasses
+import enum
+import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import Protocol, Self
 
-from camreel.live.camera import Camera
-from camreel.live.metrics import Delays, prometheus
+from camreel.interfaces import DisplaySink
+from camreel.live import DISPLAYS
+from camreel.live.camera import LiveCamera
+from camreel.live.metrics import Delays, describe_status, make_status, prometheus_text
 from camreel.live.options import LiveOptions
 from camreel.live.renderer import side_by_side
+from camreel.runtime.registry import load_entry
 from camreel.sinks.snapshot import snapshot
+from camreel.sinks.web.messages import PageCommand, PageOptions, SetDisplayOptions, SetRecording, Status
+from camreel.sinks.window import Window
 from camreel.structures import DisplayFrame, DisplayOptions
 
-if TYPE_CHECKING:
-    from camreel.sinks.web import WebPage
-    from camreel.sinks.window import Window
+log = logging.getLogger(__name__)
 
-TITLE = "camreel"
-TITLED, SPOKEN = 1.0, 60.0
-"""Seconds between two sets of numbers in the window's title, and where nothing is shown, as sentences."""
-TOLD = 0.2
-"""Seconds between what the page is told while there is no picture."""
+WINDOW_TITLE = "camreel"
+TITLE_SECONDS = 1.0
+"""Interval at which the numbers in the window's title change."""
+LOG_SECONDS = 60.0
+"""Interval at which the numbers are logged if there is no display."""
+STATUS_SECONDS = 0.2
+"""Interval at which displays get the status while there is no new picture."""
+STATUS_NOTES = 5
+"""Number of messages in the status."""
 
 
-class Screens:
-    """Shows the newest pictures of all cameras.
+class KeyCommand(enum.Enum):
+    """Command that a viewer gives with a key."""
 
-    Args:
-        cameras: in the order of their pictures.
-        options: where to show them.
-        classes: names, to choose from.
-        opacity: of the heat at first.
-        own: closes what is opened here.
+    STOP = enum.auto()
+    PAUSE = enum.auto()
+    NEXT_CLASS = enum.auto()
+    SNAPSHOT = enum.auto()
+
+
+KEYS = {
+    "q": KeyCommand.STOP,
+    "escape": KeyCommand.STOP,
+    "space": KeyCommand.PAUSE,
+    "c": KeyCommand.NEXT_CLASS,
+    "s": KeyCommand.SNAPSHOT,
+}
+"""Key of the window -> command."""
+
+Command = PageCommand | KeyCommand
+
+
+@dataclass(frozen=True, slots=True)
+class DisplaySetup:
+    """Everything that a display is created from."""
+
+    title: str
+    """Names of the cameras, without credentials."""
+    classes: Sequence[str]
+    """Class names, by class id."""
+    display: DisplayOptions
+    """Display options at the start."""
+    options: LiveOptions
+    status: Callable[[], Status]
+    """Return the numbers and messages to show beside the picture."""
+    metrics: Callable[[], str]
+    """Return all metrics in the text format of Prometheus."""
+
+
+class LiveDisplay(DisplaySink, Protocol):
+    """A display that viewers can control: the result of an entry of `DISPLAYS`. Used in the main lane only."""
+
+    reports_delays: bool = False
+    """`delays` returns measured delays; otherwise a picture counts as displayed once `show` and `commands` returned."""
+    url: str | None = None
+    """Address of a page; None for other displays."""
+
+    def start(self) -> None:
+        """Open the display.
+
+        Raises:
+            OutputError: it cannot be opened.
+        """
+        return
+
+    def refresh(self) -> None:
+        """Show the status while there is no new picture."""
+        return
+
+    def set_options(self, options: DisplayOptions) -> None:
+        """Take over display options that were chosen on another display."""
+        return
+
+    def commands(self) -> Sequence[Command]:
+        """Return the commands of viewers since the last call; called often."""
+        ...
+
+    def delays(self) -> Sequence[float]:
+        """Return the delays from capture to display in seconds since the last call."""
+        return ()
+
+    def camera_frames(self) -> Iterator[tuple[float, bytes]]:
+        """Yield (arrival, JPEG) of the visitor's camera until `end_camera`; called in another lane."""
+        return iter(())
+
+    def end_camera(self) -> None:
+        """End `camera_frames`."""
+        return
+
+
+def create_window(setup: DisplaySetup) -> LiveDisplay:
+    """Return the window."""
+    return WindowDisplay(Window(WINDOW_TITLE), setup.status)
+
+
+def create_page(setup: DisplaySetup) -> LiveDisplay:
+    """Return the browser page.
 
     Raises:
-        OutputError: the page cannot be served.
+        ConfigError: the packages of the extra `web` are not installed.
+    """
+    from camreel.sinks.web.page import WebPage
+
+    options = PageOptions(
+        title=setup.title,
+        classes=setup.classes,
+        display=setup.display,
+        camera=setup.options.browser,
+        can_record=setup.options.record is not None,
+    )
+    return WebPage(setup.options.address, options, status=setup.status, metrics=setup.metrics)
+
+
+class WindowDisplay(LiveDisplay):
+    """A window that is controlled with keys, with the numbers in its title.
+
+    Args:
+        window: the window.
+        status: return the status.
+    """
+
+    def __init__(self, window: Window, status: Callable[[], Status]) -> None:
+        self.notes: list[str] = []
+        self._window, self._status = window, status
+        self._titled = time.monotonic()
+
+    def show(self, shown: DisplayFrame) -> None:
+        """Show the next picture, and from time to time new numbers."""
+        self._window.show(shown)
+        if (now := time.monotonic()) - self._titled >= TITLE_SECONDS:
+            self._titled = now
+            self._window.tell(describe_status(self._status()))
+
+    def commands(self) -> list[Command]:
+        """Draw the window, and return the commands of the keys that were pressed."""
+        pressed = self._window.keys()
+        return [KEYS[key] for key in pressed if key in KEYS]
+
+    def close(self) -> None:
+        """Close the window."""
+        self._window.close()
+
+    def abandon(self) -> None:
+        """Close the window."""
+        self._window.close()
+
+
+class Display:
+    """All displays of a run as one: shows the newest pictures of all cameras, and obeys the viewers.
+
+    Open the displays with `with`.
+
+    Args:
+        cameras: the cameras, in the order of their pictures.
+        options: which displays to open, and how.
+        classes: class names, by class id.
+        opacity: opacity of the heat at the start.
+
+    Example:
+        >>> with Display(cameras, LiveOptions(show=frozenset({"window"})), classes, opacity=0.6) as display:
+        ...     display.set_picture(0, shown)
+        ...     display.update(changed=True)
     """
 
     def __init__(
-        self, cameras: Sequence[Camera], options: LiveOptions, classes: Sequence[str], opacity: float, own: ExitStack
+        self, cameras: Sequence[LiveCamera], options: LiveOptions, classes: Sequence[str], opacity: float
     ) -> None:
-        self.view = DisplayOptions(opacity=opacity)
-        self.paused = False
-        self.asked_to_end = False
+        self.options = DisplayOptions(opacity=opacity)
+        """Choices of the viewers."""
         self.recording = options.record is not None
-        """Whether whoever watches wants what is shown to be recorded."""
+        """Whether the viewers want the pictures to be recorded."""
+        self.paused = False
+        self.stop_requested = False
         self.delays = Delays()
-        """From capture to display, where that is: the page, else the window, else when it would have been shown."""
-        self.said: list[str] = []
-        """What was done here, for people, since it was last taken."""
-        self._cameras, self._classes = cameras, classes
+        """Delays from capture to display, as the displays report them; otherwise until the picture is shown."""
+        self._cameras, self._live_options, self._classes = cameras, options, classes
         self._newest: list[DisplayFrame | None] = [None] * len(cameras)
-        self._captured = self._told = 0.0
-        self._counted = time.monotonic()
-        self._page = self._open_page(options, own) if "web" in options.show else None
-        self._window = self._open_window(own) if "window" in options.show else None
+        self._displays: list[LiveDisplay] = []
+        self._own = ExitStack()
+        self._logged = self._refreshed = time.monotonic()
+
+    def __enter__(self) -> Self:
+        """Open the displays.
+
+        Raises:
+            ConfigError: packages for a display are missing, or its address is wrong.
+            OutputError: a display cannot be opened.
+        """
+        setup = DisplaySetup(
+            title=", ".join(camera.metrics.name for camera in self._cameras),
+            classes=self._classes,
+            display=self.options,
+            options=self._live_options,
+            status=self._status,
+            metrics=lambda: prometheus_text([camera.snapshot() for camera in self._cameras], self.delays),
+        )
+        with ExitStack() as own:
+            for name in DISPLAYS:
+                if name in self._live_options.show:
+                    display: LiveDisplay = load_entry(DISPLAYS[name].entry)(setup)
+                    own.callback(display.close)
+                    display.start()
+                    self._displays.append(display)
+            self._own = own.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._own.close()
 
     @property
     def url(self) -> str | None:
-        """Of the page."""
-        return self._page.url if self._page else None
-
-    def _open_page(self, options: LiveOptions, own: ExitStack) -> WebPage:
-        from camreel.sinks.web import WebPage
-
-        page = WebPage(
-            options.address,
-            title=", ".join(camera.counters.name for camera in self._cameras),
-            classes=self._classes,
-            view=self.view,
-            camera=options.browser,
-            can_record=options.record is not None,
-            metrics=self._metrics,
-        )
-        return own.enter_context(page)
-
-    def _open_window(self, own: ExitStack) -> Window:
-        from camreel.sinks.window import Window
-
-        window = Window(TITLE)
-        own.callback(window.close)
-        return window
-
-    def _metrics(self) -> str:
-        return prometheus([camera.reading() for camera in self._cameras], self.delays)
+        """Address of the page; None: there is no page."""
+        return next((display.url for display in self._displays if display.url), None)
 
     def camera_frames(self) -> Iterator[tuple[float, bytes]]:
-        """The pictures of a visitor's camera."""
-        return self._page.camera_frames() if self._page else iter(())
+        """Yield (arrival, JPEG) of the visitor's camera until `end_camera`."""
+        for display in self._displays:
+            yield from display.camera_frames()
 
     def end_camera(self) -> None:
-        """No more pictures of a visitor's camera."""
-        if self._page is not None:
-            self._page.end_camera()
+        """End `camera_frames`."""
+        for display in self._displays:
+            display.end_camera()
 
-    def take(self, number: int, screen: DisplayFrame) -> None:
-        """Takes the newest picture of a camera."""
-        if self.paused:
-            return
-        self._newest[number] = screen
-        self._captured = max(self._captured, screen.frame.captured or 0.0)
+    def set_picture(self, number: int, shown: DisplayFrame) -> None:
+        """Set the newest picture of a camera; ignored while the display is paused."""
+        if not self.paused:
+            self._newest[number] = shown
 
-    def refresh(self, changed: bool) -> DisplayFrame | None:
-        """Shows what there is, if it has changed, and hears what is asked for.
+    def update(self, changed: bool) -> DisplayFrame | None:
+        """Show the newest pictures, and obey the viewers' commands.
+
+        Args:
+            changed: a camera has a new picture.
 
         Returns:
-            What is shown, if it has changed.
+            The picture that was shown; None: there was no new one.
         """
-        shown = self._shown() if changed and not self.paused else None
+        shown = self._composite() if changed and not self.paused else None
+        now = time.monotonic()
         if shown is not None:
-            self._draw(shown)
-        elif self._page is not None and time.monotonic() - self._told >= TOLD:
-            self._told = time.monotonic()
-            self._page.tell(self._status())
-        for key in self._window.keys() if self._window else ():
-            self._press(key)
-        if shown is not None and self._page is None and self._captured:
-            self.delays.add(time.monotonic() - self._captured)
-        self._hear()
+            self._show(shown)
+            self._refreshed = now
+        elif now - self._refreshed >= STATUS_SECONDS:
+            self._refreshed = now
+            for display in self._displays:
+                display.refresh()
+        for display in self._displays:
+            for command in display.commands():
+                self._obey(command, display)
+        self._measure(shown)
         return shown
 
-    def _shown(self) -> DisplayFrame | None:
-        """The newest screen, with the pictures of all cameras."""
-        known = [screen for screen in self._newest if screen is not None]
+    def _show(self, shown: DisplayFrame) -> None:
+        for display in self._displays:
+            display.show(shown)
+        if not self._displays and (now := time.monotonic()) - self._logged >= LOG_SECONDS:
+            self._logged = now
+            log.info("%s", describe_status(self._status()))
+
+    def _measure(self, shown: DisplayFrame | None) -> None:
+        for display in self._displays:
+            for seconds in display.delays():
+                self.delays.add(seconds)
+        if any(display.reports_delays for display in self._displays):
+            return
+        if shown is not None and shown.frame.captured:
+            self.delays.add(time.monotonic() - shown.frame.captured)
+
+    def _composite(self) -> DisplayFrame | None:
+        """Return the newest picture, with the pictures of all cameras side by side."""
+        known = [shown for shown in self._newest if shown is not None]
         if not known:
             return None
-        newest = max(known, key=lambda screen: screen.frame.captured or screen.frame.time)
+        newest = max(known, key=lambda shown: shown.frame.captured or shown.frame.time)
         if len(self._newest) == 1:
             return newest
-        picture = side_by_side([screen.picture if screen else None for screen in self._newest])
+        picture = side_by_side([shown.picture if shown else None for shown in self._newest])
         return dataclasses.replace(newest, picture=picture)
 
-    def _draw(self, shown: DisplayFrame) -> None:
-        if self._page is not None:
-            self._told = time.monotonic()
-            self._page.show(shown.picture, self._captured, self._status())
-        if self._window is not None:
-            self._window.show(shown)
-            if self._is_time(TITLED):
-                self._window.tell(_in_words(self._status()))
-        if self._window is None and self._page is None and self._is_time(SPOKEN):
-            self.said.append(_in_words(self._status()))
+    def _obey(self, command: Command, origin: LiveDisplay) -> None:
+        match command:
+            case SetDisplayOptions(options):
+                self._set_options(options, origin)
+            case SetRecording(on):
+                self.recording = on
+            case KeyCommand.STOP:
+                self.stop_requested = True
+            case KeyCommand.PAUSE:
+                self.paused = not self.paused
+            case KeyCommand.NEXT_CLASS:
+                self._next_class(origin)
+            case KeyCommand.SNAPSHOT:
+                self._save_snapshot()
 
-    def _is_time(self, seconds: float) -> bool:
-        """Whether so much time has passed since it last had."""
-        now = time.monotonic()
-        passed = now - self._counted >= seconds
-        self._counted = now if passed else self._counted
-        return passed
+    def _set_options(self, options: DisplayOptions, origin: LiveDisplay) -> None:
+        self.options = options
+        for display in self._displays:
+            if display is not origin:
+                display.set_options(options)
 
-    def _hear(self) -> None:
-        """What visitors of the page want, and when they saw the pictures."""
-        if self._page is None:
-            return
-        from camreel.sinks.web import Record, ViewChanged
+    def _next_class(self, origin: LiveDisplay) -> None:
+        """Switch from all classes to the first, and so on, and from the last class to all."""
+        class_id = 0 if self.options.class_id is None else self.options.class_id + 1
+        selected = class_id if class_id < len(self._classes) else None
+        self._set_options(dataclasses.replace(self.options, class_id=selected), origin)
+        log.info("shows %s", "all classes" if selected is None else self._classes[selected])
 
-        for delay in self._page.delays():
-            self.delays.add(delay)
-        for command in self._page.commands():
-            if isinstance(command, ViewChanged):
-                self.view = command.view
-            elif isinstance(command, Record):
-                self.recording = command.on
-
-    def _press(self, key: str) -> None:
-        if key in ("q", "escape"):
-            self.asked_to_end = True
-        elif key == "space":
-            self.paused = not self.paused
-        elif key == "c":
-            self._next_class()
-        elif key == "s":
-            self._keep()
-
-    def _next_class(self) -> None:
-        """All classes, then one after the other, then all again."""
-        following = 0 if self.view.class_id is None else self.view.class_id + 1
-        self.view = dataclasses.replace(self.view, class_id=following if following < len(self._classes) else None)
-        self.said.append(f"shows {'all classes' if self.view.class_id is None else self._classes[self.view.class_id]}")
-        if self._page is not None:
-            self._page.set_view(self.view)
-
-    def _keep(self) -> None:
-        shown = self._shown()
+    def _save_snapshot(self) -> None:
+        shown = self._composite()
         if shown is not None:
-            self.said.append(f"kept {snapshot(shown.picture, Path())}")
+            log.info("kept %s", snapshot(shown.picture, Path()))
 
-    def _status(self) -> Any:
-        now = time.monotonic()
-        counters = [camera.counters for camera in self._cameras]
-        readings = [camera.reading() for camera in self._cameras]
-        screens = [screen for screen in self._newest if screen is not None]
-        ages = [screen.age for screen in screens if screen.age is not None]
-        scores: dict[str, float] = {}
-        for screen in screens:
-            for action in screen.localization.actions if screen.localization else ():
-                scores[action.label] = max(scores.get(action.label, 0.0), action.score)
-        status: dict[str, Any] = {
-            "scores": dict(sorted(scores.items(), key=lambda item: -item[1])),
-            "rates": {
-                "in": sum(one.rate_in.at(now) for one in counters),
-                "inferred": sum(one.rate_inferred.at(now) for one in counters),
-                "shown": sum(one.rate_shown.at(now) for one in counters),
-            },
-            "dropped": sum(reading.dropped for reading in readings),
-            "age": 1000 * max(ages) if ages else None,
-            "recording": self.recording,
-            "paused": self.paused,
-            "notes": [note for camera in self._cameras for note in camera.notes][-5:],
-            "cameras": [{"name": one.name, "connected": one.connected} for one in counters],
-        }
-        if screens:
-            status["time"] = max(screen.frame.time for screen in screens)
+    def _status(self) -> Status:
+        shown = [each for each in self._newest if each is not None]
+        status = make_status([camera.snapshot() for camera in self._cameras], shown, time.monotonic())
+        notes = [note for camera in self._cameras for note in camera.notes][-STATUS_NOTES:]
+        status |= {"recording": self.recording, "paused": self.paused, "notes": notes}
         if (delay := self.delays.recent()) is not None:
             status["delay"] = delay
         return status
-
-
-def _in_words(status: Mapping[str, Any]) -> str:
-    """The numbers of a status, for the window's title."""
-    rates, delay = status["rates"], status.get("delay")
-    parts = [
-        f"{rates[name]:.0f} {word}"
-        for name, word in (("in", "in"), ("inferred", "inferred"), ("shown", "shown per second"))
-    ]
-    parts += [f"{delay['p50']:.0f} ms, 95 % {delay['p95']:.0f} ms"] if delay else []
-    parts += [f"{status['dropped']} dropped"]
-    return ", ".join(parts) + (", paused" if status["paused"] else "")

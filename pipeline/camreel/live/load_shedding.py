@@ -1,89 +1,98 @@
-"""Keeps answers from growing old: first frames are dropped, then the network sees fewer samples, until it follows again."""
+"""Load shedding: a network that cannot follow loses old frames, then sees fewer samples until it follows again."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+from camreel.interfaces import Note
 from camreel.structures import Frame
 
-PERIOD = 2.0
-"""Seconds over which it is seen whether the network follows."""
-LATE = 0.05
-"""Share of the frames of a period that may have waited too long; more, and the network is asked for less."""
-IDLE = 0.4
-"""Share of the time that the network may be busy at most before it is asked for twice as much again."""
-LEAST = 1 / 8
-"""Of the network's samples: less would be no video any more."""
-CALM = (2, 32)
-"""Periods of calm before more is asked for: at first, and at most. It doubles each time that this was too early."""
+REVIEW_SECONDS = 2.0
+"""Length of the period after which the load is reviewed."""
+MAX_LATE_SHARE = 0.05
+"""Share of late frames in a period above which the network gets fewer samples."""
+IDLE_SHARE = 0.4
+"""Share of the time that the network is busy below which it may get twice as many samples again."""
+MIN_PACE = 1 / 8
+"""Minimum share of the network's samples: a network that sees fewer does not see a video any more."""
+MIN_CALM_PERIODS, MAX_CALM_PERIODS = 2, 32
+"""Calm periods before the network gets more samples: at first, and at most; doubled after each raise that failed."""
 
 
-class Governor:
-    """Stands between what waits for the network and the network.
+class LoadShedder:
+    """Filter between the frames that wait for the network and the network.
 
     Args:
-        most: seconds that a frame may have waited; None: any, and nothing is ever dropped or slowed down here.
-        notify: takes sentences for people.
-        clock: as `Frame.captured`.
+        max_latency: maximum waiting time of a frame in seconds; None: nothing is ever dropped or slowed down.
+        note: called with a sentence whenever the pace changes.
+        clock: clock of `Frame.captured`.
+
+    Example:
+        >>> shedder = LoadShedder(max_latency=0.5, note=print)
+        >>> for frame in shedder(channel):
+        ...     network(frame, share_of_samples=shedder.pace)
     """
 
-    def __init__(
-        self,
-        most: float | None,
-        notify: Callable[[str], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, max_latency: float | None, note: Note, clock: Callable[[], float] = time.monotonic) -> None:
         self.late = 0
-        """Frames that were dropped because they had waited too long."""
+        """Number of frames that were dropped because they had waited too long."""
         self.pace = 1.0
-        """Share of its samples that the network has time for."""
-        self._most, self._notify, self._clock = most, notify, clock
-        self._begin: float | None = None
-        self._taken = self._before = 0
-        self._busy = 0.0
-        self._calm, self._patience = 0, CALM[0]
+        """Share of its samples that the network has time for, in (0, 1]."""
+        self._max_latency, self._note, self._clock = max_latency, note, clock
+        self._period_start: float | None = None
+        self._late_before = 0
+        """`late` at the start of the period."""
+        self._passed = 0
+        """Frames that were passed on in the period."""
+        self._busy_seconds = 0.0
+        self._calm_periods, self._required_calm = 0, MIN_CALM_PERIODS
         self._raised = False
+        """Whether the last change of the pace was a raise."""
 
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """Yields the frames that are worth an answer; measures how long each takes."""
+        """Yield the frames that are not too old, and measure how long the consumer takes for each."""
         for frame in frames:
             now = self._clock()
             self._review(now)
-            if self._most is not None and frame.captured is not None and now - frame.captured > self._most:
+            if (
+                self._max_latency is not None
+                and frame.captured is not None
+                and now - frame.captured > self._max_latency
+            ):
                 self.late += 1
                 continue
-            self._taken += 1
+            self._passed += 1
             yield frame
-            self._busy += self._clock() - now
+            self._busy_seconds += self._clock() - now
 
     def _review(self, now: float) -> None:
-        """At the end of a period: whether to ask the network for less, or for more again."""
-        if self._begin is None:
-            self._begin = now
-        elapsed = now - self._begin
-        if self._most is None or elapsed < PERIOD:
+        """Adapt the pace at the end of a period."""
+        if self._period_start is None:
+            self._period_start = now
+        elapsed = now - self._period_start
+        if self._max_latency is None or elapsed < REVIEW_SECONDS:
             return
-        late = self.late - self._before
-        if late > LATE * (late + self._taken):
+        late = self.late - self._late_before
+        if late > MAX_LATE_SHARE * (late + self._passed):
             self._lower()
-        elif self.pace < 1 and late == 0 and self._busy < IDLE * elapsed:
-            self._calm += 1
-            if self._calm >= self._patience:
+        elif self.pace < 1 and late == 0 and self._busy_seconds < IDLE_SHARE * elapsed:
+            self._calm_periods += 1
+            if self._calm_periods >= self._required_calm:
                 self._raise()
         else:
-            self._calm = 0
-        self._begin, self._taken, self._before, self._busy = now, 0, self.late, 0.0
+            self._calm_periods = 0
+        self._period_start, self._passed, self._late_before, self._busy_seconds = now, 0, self.late, 0.0
 
     def _lower(self) -> None:
         if self._raised:
-            self._patience = min(2 * self._patience, CALM[1])
-        self._calm, self._raised = 0, False
-        if self.pace > LEAST:
+            self._required_calm = min(2 * self._required_calm, MAX_CALM_PERIODS)
+        self._calm_periods, self._raised = 0, False
+        if self.pace > MIN_PACE:
             self.pace /= 2
-            self._notify(f"the network cannot follow: it sees 1 of {round(1 / self.pace)} of its samples")
+            self._note(f"the network cannot follow: it sees 1 of {round(1 / self.pace)} of its samples")
 
     def _raise(self) -> None:
-        self.pace, self._calm, self._raised = 2 * self.pace, 0, True
+        self.pace, self._calm_periods, self._raised = 2 * self.pace, 0, True
         rest = f"1 of {round(1 / self.pace)} of its samples" if self.pace < 1 else "all of its samples again"
-        self._notify(f"the network follows: it sees {rest}")
+        self._note(f"the network follows: it sees {rest}")

@@ -1,180 +1,250 @@
-"""What is counted and timed while cameras run, in bounded memory."""
+"""Counters, delays and rates of live runs, in bounded memory; and their form for viewers and for Prometheus."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-MILLISECONDS = 60_000
-"""Longest delay that is told apart."""
-RECENT = 300
-"""Delays that count as recent."""
-SPAN = 2.0
-"""Seconds over which a rate is taken."""
+from camreel.sinks.web.messages import DelayStatus, Status
+from camreel.structures import DisplayFrame
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
+
+MAX_DELAY_MILLISECONDS = 60_000
+"""Longest delay that is counted as itself; longer ones count as this."""
+RECENT_DELAYS = 300
+"""Number of delays that count as recent."""
+RATE_SECONDS = 2.0
+"""Time over which a rate is measured."""
 
 
 class Delays:
-    """Delays in seconds: all of them to the millisecond, and the latest as they are."""
+    """Delays in seconds: a histogram of all of them in milliseconds, and the recent ones.
+
+    Example:
+        >>> delays = Delays()
+        >>> for seconds in (0.01, 0.02, 0.09):
+        ...     delays.add(seconds)
+        >>> delays.quantiles()
+        {'p50': 0.02, 'p95': 0.09, 'max': 0.09}
+    """
 
     def __init__(self) -> None:
-        self._counts = np.zeros(MILLISECONDS + 1, np.int64)
-        self._recent: deque[float] = deque(maxlen=RECENT)
+        self._counts = np.zeros(MAX_DELAY_MILLISECONDS + 1, np.int64)
+        self._recent: deque[float] = deque(maxlen=RECENT_DELAYS)
         self.count = 0
         self.total = 0.0
+        """Sum in seconds."""
+        self.maximum = 0.0
         """Seconds."""
-        self.most = 0.0
-        """The longest, in seconds."""
 
     def add(self, seconds: float) -> None:
-        """Takes the next delay."""
+        """Add a delay; negative ones count as 0."""
         seconds = max(0.0, seconds)
-        self._counts[min(round(1000 * seconds), MILLISECONDS)] += 1
+        self._counts[min(round(1000 * seconds), MAX_DELAY_MILLISECONDS)] += 1
         self._recent.append(seconds)
         self.count += 1
         self.total += seconds
-        self.most = max(self.most, seconds)
+        self.maximum = max(self.maximum, seconds)
 
     def quantile(self, share: float) -> float | None:
-        """The delay in seconds that this share of all is not longer than; None: there was none."""
+        """Return the delay in seconds that a share of all delays does not exceed; None: there was no delay."""
         if not self.count:
             return None
         rank = max(1, int(np.ceil(share * self.count)))
         return int(np.searchsorted(np.cumsum(self._counts), rank)) / 1000
 
     def quantiles(self) -> dict[str, float | None]:
-        """Median, 95 % quantile and maximum of all, in seconds; None: there was none."""
+        """Return median, 95 % quantile and maximum of all delays in seconds; None: there was no delay."""
         return {
             "p50": self.quantile(0.5),
             "p95": self.quantile(0.95),
-            "max": round(self.most, 6) if self.count else None,
+            "max": round(self.maximum, 6) if self.count else None,
         }
 
-    def recent(self) -> dict[str, float] | None:
-        """Median, 95 % quantile and maximum of the latest, in milliseconds; None: there was none."""
+    def recent(self) -> DelayStatus | None:
+        """Return median, 95 % quantile and maximum of the recent delays in milliseconds; None: there was no delay."""
         if not self._recent:
             return None
-        latest = np.array(self._recent) * 1000
-        p50, p95 = np.quantile(latest, (0.5, 0.95))
-        return {"p50": round(float(p50), 1), "p95": round(float(p95), 1), "max": round(float(latest.max()), 1)}
+        recent = np.array(self._recent) * 1000
+        p50, p95 = np.quantile(recent, (0.5, 0.95))
+        return {"p50": round(float(p50), 1), "p95": round(float(p95), 1), "max": round(float(recent.max()), 1)}
 
 
 class Rate:
-    """Events per second, over the last seconds."""
+    """Events per second over the last `RATE_SECONDS`."""
 
     def __init__(self) -> None:
         self._times: deque[float] = deque()
 
     def add(self, now: float, count: int = 1) -> None:
-        """Takes events that happened now, in seconds of a monotonic clock."""
+        """Add events that happened now, in seconds of a monotonic clock."""
         self._times.extend([now] * count)
         self._forget(now)
 
     def at(self, now: float) -> float:
-        """The rate now."""
+        """Return the rate now."""
         self._forget(now)
-        return len(self._times) / SPAN
+        return len(self._times) / RATE_SECONDS
 
     def _forget(self, now: float) -> None:
-        while self._times and self._times[0] <= now - SPAN:
+        while self._times and self._times[0] <= now - RATE_SECONDS:
             self._times.popleft()
 
 
 @dataclass(slots=True)
-class Counters:
-    """Of one camera. Each field is written by one lane only."""
+class CameraMetrics:
+    """Counters of one camera. Each field is written by one lane only."""
 
     name: str
-    """Without credentials."""
+    """Address without credentials."""
     captured: int = 0
     inferred: int = 0
-    """Frames that the network saw."""
+    """Number of frames that the network saw."""
     answered: int = 0
-    """Frames with a record."""
+    """Number of frames with a localization."""
     shown: int = 0
     reconnects: int = 0
     connected: bool = False
     ages: Delays = field(default_factory=Delays)
-    """Of the maps on the pictures."""
-    rate_in: Rate = field(default_factory=Rate)
-    rate_inferred: Rate = field(default_factory=Rate)
-    rate_shown: Rate = field(default_factory=Rate)
+    """Ages of the maps on the pictures."""
+    captured_rate: Rate = field(default_factory=Rate)
+    inferred_rate: Rate = field(default_factory=Rate)
+    shown_rate: Rate = field(default_factory=Rate)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """Counters with what only the camera knows."""
+class MetricsSnapshot:
+    """Counters of one camera at one time, with those that its channels and its load shedder hold."""
 
-    counters: Counters
+    metrics: CameraMetrics
     dropped: int
-    """Frames that the network will not see."""
+    """Number of frames that the network will not see."""
     skipped: int
-    """Frames that were not shown, as a newer one was there."""
+    """Number of frames that were not shown because a newer one was there."""
     pace: float
     """Share of its samples that the network has time for."""
 
 
-_COUNTS = (
-    ("captured", "Frames that came from the source."),
-    ("inferred", "Frames that the network saw."),
-    ("answered", "Frames that have a record."),
-    ("shown", "Frames that were shown."),
+def make_status(snapshots: Sequence[MetricsSnapshot], shown: Sequence[DisplayFrame], now: float) -> Status:
+    """Return the part of the status for viewers that follows from the cameras and their newest pictures.
+
+    Args:
+        snapshots: metrics of each camera.
+        shown: newest picture of each camera that has one.
+        now: monotonic clock in seconds.
+    """
+    metrics = [snapshot.metrics for snapshot in snapshots]
+    ages = [each.age for each in shown if each.age is not None]
+    scores: dict[str, float] = {}
+    for each in shown:
+        for action in each.localization.actions if each.localization else ():
+            scores[action.label] = max(scores.get(action.label, 0.0), action.score)
+    status: Status = {
+        "scores": dict(sorted(scores.items(), key=lambda item: -item[1])),
+        "rates": {
+            "in": sum(each.captured_rate.at(now) for each in metrics),
+            "inferred": sum(each.inferred_rate.at(now) for each in metrics),
+            "shown": sum(each.shown_rate.at(now) for each in metrics),
+        },
+        "dropped": sum(snapshot.dropped for snapshot in snapshots),
+        "age": 1000 * max(ages) if ages else None,
+        "cameras": [{"name": each.name, "connected": each.connected} for each in metrics],
+    }
+    if shown:
+        status["time"] = max(each.frame.time for each in shown)
+    return status
+
+
+def describe_status(status: Status) -> str:
+    """Describe rates, delay and dropped frames in one line.
+
+    Example:
+        >>> describe_status(status)
+        '30 in, 15 inferred, 30 shown per second, 42 ms, 95 % 61 ms, 0 dropped'
+    """
+    rates, delay = status["rates"], status.get("delay")
+    parts = [f"{rates['in']:.0f} in", f"{rates['inferred']:.0f} inferred", f"{rates['shown']:.0f} shown per second"]
+    parts += [f"{delay['p50']:.0f} ms, 95 % {delay['p95']:.0f} ms"] if delay else []
+    parts += [f"{status['dropped']} dropped"]
+    return ", ".join(parts) + (", paused" if status["paused"] else "")
+
+
+def prometheus_text(snapshots: Sequence[MetricsSnapshot], delays: Delays) -> str:
+    """Return all metrics in the text format of Prometheus (version 0.0.4). Needs the extra `web`.
+
+    Args:
+        snapshots: metrics of each camera.
+        delays: delays from capture to display.
+    """
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    registry = CollectorRegistry()
+    registry.register(_Collector(snapshots, delays))
+    return generate_latest(registry).decode()
+
+
+_Family = tuple[str, str, Callable[[MetricsSnapshot], float]]
+"""Name after `camreel_`, help text, and the value of a camera."""
+_COUNTERS: tuple[_Family, ...] = (
+    ("frames_captured", "Frames that came from the source.", lambda s: s.metrics.captured),
+    ("frames_inferred", "Frames that the network saw.", lambda s: s.metrics.inferred),
+    ("frames_answered", "Frames that have a record.", lambda s: s.metrics.answered),
+    ("frames_shown", "Frames that were shown.", lambda s: s.metrics.shown),
+    (
+        "frames_dropped",
+        "Frames that the network will not see: they came faster than it follows.",
+        lambda s: s.dropped,
+    ),
+    ("frames_skipped", "Frames that were not shown, as a newer one was there.", lambda s: s.skipped),
+    ("reconnects", "Times that the source came back.", lambda s: s.metrics.reconnects),
+)
+_GAUGES: tuple[_Family, ...] = (
+    ("connected", "Whether the source gives frames.", lambda s: s.metrics.connected),
+    ("pace", "Share of its samples that the network has time for.", lambda s: s.pace),
 )
 
 
-def prometheus(readings: Sequence[Reading], delays: Delays) -> str:
-    """Everything in Prometheus' text format (version 0.0.4)."""
-    lines: list[str] = []
+@dataclass(frozen=True, slots=True, eq=False)
+class _Collector:
+    """Custom collector for prometheus_client: the counters exist already and are read when they are asked for."""
 
-    def family(name: str, kind: str, about: str, values: Sequence[tuple[str, float]]) -> None:
-        lines.extend((f"# HELP camreel_{name} {about}", f"# TYPE camreel_{name} {kind}"))
-        lines.extend(f"camreel_{name}{labels} {value:.10g}" for labels, value in values)
+    snapshots: Sequence[MetricsSnapshot]
+    delays: Delays
 
-    def each(value: str) -> list[tuple[str, float]]:
-        return [(_labels(i, r), float(getattr(r.counters, value))) for i, r in enumerate(readings)]
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metric families."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-    for field_name, about in _COUNTS:
-        family(f"frames_{field_name}_total", "counter", about, each(field_name))
-    dropped = [(_labels(i, r), float(r.dropped)) for i, r in enumerate(readings)]
-    family(
-        "frames_dropped_total",
-        "counter",
-        "Frames that the network will not see: they came faster than it follows.",
-        dropped,
-    )
-    skipped = [(_labels(i, r), float(r.skipped)) for i, r in enumerate(readings)]
-    family("frames_skipped_total", "counter", "Frames that were not shown, as a newer one was there.", skipped)
-    family("reconnects_total", "counter", "Times that the source came back.", each("reconnects"))
-    family("connected", "gauge", "Whether the source gives frames.", each("connected"))
-    family(
-        "pace",
-        "gauge",
-        "Share of its samples that the network has time for.",
-        [(_labels(i, r), r.pace) for i, r in enumerate(readings)],
-    )
-    lines += _summary("delay_seconds", "Seconds from capture to display.", [("{", delays)])
-    ages = [(_labels(i, r)[:-1] + ",", r.counters.ages) for i, r in enumerate(readings)]
-    lines += _summary("map_age_seconds", "Seconds that the map on the picture is older.", ages)
-    return "\n".join(lines) + "\n"
+        for families, kind in ((_COUNTERS, CounterMetricFamily), (_GAUGES, GaugeMetricFamily)):
+            for name, about, value in families:
+                family = kind(f"camreel_{name}", about, labels=("camera", "source"))
+                for number, snapshot in enumerate(self.snapshots):
+                    family.add_metric(list(self._labels(number).values()), float(value(snapshot)))
+                yield family
+        yield _summary("delay_seconds", "Seconds from capture to display.", [({}, self.delays)])
+        ages = [(self._labels(number), snapshot.metrics.ages) for number, snapshot in enumerate(self.snapshots)]
+        yield _summary("map_age_seconds", "Seconds that the map on the picture is older.", ages)
+
+    def _labels(self, number: int) -> dict[str, str]:
+        return {"camera": str(number), "source": self.snapshots[number].metrics.name}
 
 
-def _summary(name: str, about: str, measured: Sequence[tuple[str, Delays]]) -> list[str]:
-    """A family of summaries; each with how its labels begin."""
-    lines = [f"# HELP camreel_{name} {about}", f"# TYPE camreel_{name} summary"]
+def _summary(name: str, about: str, measured: Sequence[tuple[Mapping[str, str], Delays]]) -> Metric:
+    """Return a summary with quantiles, which `SummaryMetricFamily` does not have."""
+    from prometheus_client import Metric
+
+    family = Metric(f"camreel_{name}", about, "summary")
     for labels, delays in measured:
-        shares = {0.5: delays.quantile(0.5), 0.95: delays.quantile(0.95), 1: delays.most if delays.count else None}
-        plain = "" if labels == "{" else labels.rstrip(",") + "}"
-        lines += [
-            f'camreel_{name}{labels}quantile="{share}"}} {value:.10g}'
-            for share, value in shares.items()
-            if value is not None
-        ]
-        lines += [f"camreel_{name}_sum{plain} {delays.total:.10g}", f"camreel_{name}_count{plain} {delays.count}"]
-    return lines
-
-
-def _labels(index: int, reading: Reading) -> str:
-    name = reading.counters.name.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-    return f'{{camera="{index}",source="{name}"}}'
+        quantiles = {"0.5": delays.quantile(0.5), "0.95": delays.quantile(0.95)}
+        for share, value in (quantiles | {"1": delays.maximum if delays.count else None}).items():
+            if value is not None:
+                family.add_sample(f"camreel_{name}", {**labels, "quantile": share}, value)
+        family.add_sample(f"camreel_{name}_sum", dict(labels), delays.total)
+        family.add_sample(f"camreel_{name}_count", dict(labels), delays.count)
+    return family

@@ -1,6 +1,6 @@
-"""Answers carried along the motion in the picture, from the frame they are for to the newest one.
+"""Motion compensation: a localization moves along the optical flow from the frame it is for to the newest frame.
 
-The network knows a frame only when it has seen some of what follows, and by then whoever acts is elsewhere.
+The network knows a frame only after it has seen some of the following ones; by then the actors are elsewhere.
 """
 
 from __future__ import annotations
@@ -14,102 +14,113 @@ from camreel.imageops.optical_flow import CUT_AGREEMENT, OpticalFlow, agreement,
 from camreel.imageops.resize import shrink_plane
 from camreel.structures import F32, U8, Action, Box, Frame, Localization
 
-CELLS = 54
-"""Along the longer side of the grid on which motion is followed."""
-REACH = 4.0
-"""Seconds that an answer is carried at most."""
+GRID_CELLS = 54
+"""Cells along the longer side of the grid on which motion is followed."""
+MAX_REACH_SECONDS = 4.0
+"""Maximum age of a localization that is moved."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Step:
-    """What is left of a frame, and from where in the one before it each cell came."""
+    """The motion from one displayed frame to the next."""
 
     index: int
     time: float
     """Seconds."""
     luma: U8
-    """For the flow."""
+    """Luma at the size of the optical flow [H, W]."""
     small: F32
-    """On the grid [h, w]."""
-    source: F32
-    """(x, y) in cells [h, w, 2]."""
+    """Luma on the grid [h, w]."""
+    origins: F32
+    """Position (x, y) of each cell on the frame before, in cells [h, w, 2]."""
 
 
-class Carrier:
-    """Follows the motion over the frames that are shown, all of one size."""
+class MotionCompensator:
+    """Follows the motion over the displayed frames, all of the same size.
+
+    Example:
+        >>> compensator = MotionCompensator()
+        >>> for frame in frames:
+        ...     compensator.add(frame)
+        >>> moved = compensator.move(localization)
+    """
 
     def __init__(self) -> None:
         self._flow = OpticalFlow()
         self._steps: deque[_Step] = deque()
         self._newest: Frame
 
-    def see(self, frame: Frame) -> None:
-        """Takes the next frame that is shown; the same one again changes nothing."""
+    def add(self, frame: Frame) -> None:
+        """Add the next displayed frame; the same frame again changes nothing."""
         if self._steps and self._steps[-1].index == frame.index:
             return
         self._newest = frame
         luma = flow_luma(frame.picture)
-        scale = CELLS / max(luma.shape)
+        scale = GRID_CELLS / max(luma.shape)
         height, width = (max(2, round(side * scale)) for side in luma.shape)
         small = shrink_plane(luma, width, height).astype(np.float32)
         before = self._steps[-1].luma if self._steps else luma
-        source = flow_origins(self._flow(luma, before), (height, width))
-        if self._steps and float(agreement(warp(self._steps[-1].small, source), small).mean()) < CUT_AGREEMENT:
-            self._steps.clear()  # a scene cut: nothing from before it is here any more
-        self._steps.append(_Step(frame.index, frame.time, luma, small, source))
-        while self._steps[0].time < frame.time - REACH:
+        origins = flow_origins(self._flow(luma, before), (height, width))
+        if self._steps and float(agreement(warp(self._steps[-1].small, origins), small).mean()) < CUT_AGREEMENT:
+            self._steps.clear()  # a scene cut: there is no motion from the frames before it
+        self._steps.append(_Step(frame.index, frame.time, luma, small, origins))
+        while self._steps[0].time < frame.time - MAX_REACH_SECONDS:
             self._steps.popleft()
 
-    def warp(self, answer: Localization) -> Localization | None:
-        """The answer for an earlier frame, on the newest one; None: a scene cut lies between, or too much time."""
+    def move(self, localization: Localization) -> Localization | None:
+        """Return the localization of an earlier frame moved to the newest frame.
+
+        Returns:
+            None if a scene cut or more than `MAX_REACH_SECONDS` lie between the two frames.
+        """
         newest = self._newest
-        if newest.index == answer.frame.index:
-            return answer
-        path = self._path(answer.frame)
+        if newest.index == localization.frame.index:
+            return localization
+        path = self._path(localization.frame)
         if path is None:
             return None
-        return dataclasses.replace(
-            answer, frame=newest, actions=tuple(_moved(action, path, newest) for action in answer.actions)
-        )
+        actions = tuple(_move_action(action, path, newest) for action in localization.actions)
+        return dataclasses.replace(localization, frame=newest, actions=actions)
 
     def _path(self, origin: Frame) -> F32 | None:
-        """Where on an earlier frame each cell of the newest one was, (x, y) in cells [h, w, 2]."""
+        """Return the position (x, y) of each cell of the newest frame on an earlier frame, in cells [h, w, 2]."""
         if self._steps[0].time > origin.time:
             return None
         path: F32 | None = None
         for step in reversed(self._steps):
             if step.time <= origin.time:
                 break
-            path = step.source if path is None else warp(step.source, path)
-        return _standing(self._steps[-1].source) if path is None else path
+            path = step.origins if path is None else warp(step.origins, path)
+        return _identity(self._steps[-1].origins) if path is None else path
 
 
-def _moved(action: Action, path: F32, frame: Frame) -> Action:
-    """An action where its parts are now; boxes of what is gone are left out."""
+def _move_action(action: Action, path: F32, frame: Frame) -> Action:
+    """Move saliency, peak and boxes; boxes whose content has left the picture are removed."""
     size = np.array([frame.picture.width, frame.picture.height], np.float32)
     scale = size / np.array(path.shape[1::-1], np.float32)
-    here, there = (np.asarray((cells + np.float32(0.5)) * scale, np.float32) for cells in (_standing(path), path))
-    moved = (_box(box, here, there, size) for box in action.boxes)
+    # Cell centers in pixels, on the newest frame and on the earlier one.
+    here, there = (np.asarray((cells + np.float32(0.5)) * scale, np.float32) for cells in (_identity(path), path))
+    boxes = (_move_box(box, here, there, size) for box in action.boxes)
     return dataclasses.replace(
         action,
-        saliency=None if action.saliency is None else _warped(action.saliency, path),
-        peak=None if action.peak is None else _point(action.peak, here, there, size),
-        boxes=tuple(box for box in moved if box is not None),
+        saliency=None if action.saliency is None else _warp_saliency(action.saliency, path),
+        peak=None if action.peak is None else _move_point(action.peak, here, there, size),
+        boxes=tuple(box for box in boxes if box is not None),
     )
 
 
-def _standing(path: F32) -> F32:
-    """The path of what does not move."""
+def _identity(path: F32) -> F32:
+    """Return the path of a picture without motion."""
     return flow_origins(np.zeros_like(path), path.shape[:2])
 
 
-def _warped(saliency: F32, path: F32) -> F32:
-    """Saliency [h, w] on a grid that tiles the picture, read along the path."""
-    return warp(saliency, flow_origins(np.asarray(path - _standing(path), np.float32), saliency.shape))
+def _warp_saliency(saliency: F32, path: F32) -> F32:
+    """Warp saliency [h, w] on a grid that tiles the picture."""
+    return warp(saliency, flow_origins(np.asarray(path - _identity(path), np.float32), saliency.shape))
 
 
-def _box(box: Box, here: F32, there: F32, size: F32) -> Box | None:
-    """A box moved as most of what it holds has moved; None: all of that is gone."""
+def _move_box(box: Box, here: F32, there: F32, size: F32) -> Box | None:
+    """Move a box by the median motion of the cells inside; return None if none of them is left."""
     x1, y1, x2, y2 = box.xyxy
     inside = (there[..., 0] >= x1) & (there[..., 0] < x2) & (there[..., 1] >= y1) & (there[..., 1] < y2)
     if not inside.any():
@@ -120,9 +131,9 @@ def _box(box: Box, here: F32, there: F32, size: F32) -> Box | None:
     return dataclasses.replace(box, xyxy=(left, top, right, bottom)) if min(right - left, bottom - top) >= 1 else None
 
 
-def _point(point: tuple[float, float], here: F32, there: F32, size: F32) -> tuple[float, float]:
-    """A point moved as the cell nearest to it has moved."""
-    apart = np.hypot(there[..., 0] - point[0], there[..., 1] - point[1])
-    at = np.unravel_index(int(apart.argmin()), apart.shape)
-    x, y = np.clip(np.array(point) + here[at] - there[at], 0, size - 1).tolist()
+def _move_point(point: tuple[float, float], here: F32, there: F32, size: F32) -> tuple[float, float]:
+    """Move a point by the motion of the nearest cell."""
+    distance = np.hypot(there[..., 0] - point[0], there[..., 1] - point[1])
+    cell = np.unravel_index(int(distance.argmin()), distance.shape)
+    x, y = np.clip(np.array(point) + here[cell] - there[cell], 0, size - 1).tolist()
     return x, y

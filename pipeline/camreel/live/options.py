@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
 
 from camreel.options import Options, Seconds, one_of
 
 POLICIES = ("drop-oldest", "latest", "block")
-Show = Literal["window", "web"]
+DEFAULT_ADDRESS = "127.0.0.1:8090"
+"""HOST:PORT of the page: only this computer can reach it."""
 
 
 class CaptureOptions(Options):
@@ -19,8 +19,8 @@ class CaptureOptions(Options):
 
     policy: one_of(POLICIES) = Field(  # type: ignore[valid-type]
         default="drop-oldest",
-        description="what happens to frames that come faster than the network follows: the oldest waiting one is dropped, all but "
-        "the newest are, or the source waits",
+        description="what happens to frames that come faster than the network follows: the oldest waiting one is "
+        "dropped, all but the newest are, or the source waits",
     )
     max_latency: Seconds = Field(
         default=0.5,
@@ -33,25 +33,25 @@ class CaptureOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class LiveOptions:
-    """How live pictures are shown, and what is kept of them."""
+    """Displays and outputs of a live run."""
 
-    show: frozenset[Show] = frozenset()
-    """Displays; empty: none."""
-    address: str = "127.0.0.1:8090"
-    """HOST:PORT of the browser page."""
+    show: frozenset[str] = frozenset()
+    """Names in `DISPLAYS`; empty: no display."""
+    address: str = DEFAULT_ADDRESS
+    """HOST:PORT of the page."""
     browser: bool = False
-    """The camera is that of the visitor of the page."""
+    """The source is the camera of the page's visitor."""
     records: str | None = None
-    """JSON Lines: a file or `-`; None: none."""
+    """JSON Lines: a file or `-` for standard output; None: no records."""
     record: Path | None = None
-    """The annotated video; of several cameras each gets its own, numbered."""
+    """The annotated video; with several cameras one per camera, numbered. None: no recording."""
     segment: float | None = None
     """Seconds after which a recording continues in another file; None: never."""
     push: str | None = None
-    """Address to stream the annotated picture to."""
+    """Address to stream the annotated picture to; None: no stream."""
     duration: float | None = None
-    """Seconds from the first frame; None: until it is stopped."""
+    """Seconds from the first frame; None: until the run is stopped."""
     max_frames: int | None = None
-    """Captured frames of each camera; None: until it is stopped."""
+    """Captured frames of each camera; None: until the run is stopped."""
     realtime: bool = True
     """Files are played at their own pace."""

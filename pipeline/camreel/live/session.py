@@ -1,59 +1,70 @@
-"""The main lane: takes what the cameras' lanes give, paints, shows, keeps, and ends in good order."""
+"""A live run: the main lane, which takes frames and localizations from the cameras, and feeds displays and outputs."""
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import cv2
 
 from camreel.config.schema import Config
 from camreel.errors import CamreelError
-from camreel.interfaces import Recognizer, Source
-from camreel.live.camera import Camera, Shared
-from camreel.live.display import Screens
+from camreel.interfaces import Recognizer
+from camreel.live.camera import VISITOR_CAMERA, LiveCamera, SharedContext, batching_for, connect_uri, connect_visitor
+from camreel.live.display import Display
 from camreel.live.options import LiveOptions
-from camreel.live.outputs import finish_all, open_push, open_recordings
-from camreel.live.records import Records
-from camreel.live.renderer_state import Face
-from camreel.recognize.backend import Backend, choose_backend
-from camreel.recognize.batches import ForwardRequest, backbone_batch
+from camreel.live.outputs import Outputs
+from camreel.live.renderer import CameraRenderer
+from camreel.recognize.backend import choose_backend
 from camreel.recognize.stage import Batching
-from camreel.recognize.streaming import StepRequest, step_batch
-from camreel.run_plan import RuntimeHooks, make_header, make_plan
-from camreel.runtime.concurrency import Channel, Condition, DynamicBatcher, Event, wait_for_any
+from camreel.run_plan import RuntimeHooks, make_header
+from camreel.runtime.concurrency import Channel, Condition, wait_for_any
 from camreel.sources.address import without_credentials
-from camreel.sources.browser import browser_connections
-from camreel.sources.reconnect import ConnectionEvent, ReconnectPolicy, connections
-from camreel.structures import Counts, DisplayFrame, Frame, Header, Localization, Summary, VideoInfo
+from camreel.structures import Counts, DisplayFrame, Frame, Header, Summary, VideoInfo
 
-TICK = 0.02
-"""Seconds that keys and the page wait at most to be heard."""
-LAST = 3.0
-"""Seconds that what was captured may take to be answered at the end."""
-VISITOR = "the visitor's camera"
-LATE = 0.5
-"""Seconds after the end that a source which has stopped may hold it up."""
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.02
+"""Longest wait for new frames before the displays are asked for commands."""
+DRAIN_SECONDS = 3.0
+"""Time at the end in which frames that were captured are still localized."""
+END_GRACE_SECONDS = 0.5
+"""Time after the end of the duration in which a source may end by itself, before it counts as hanging."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one camera."""
+    """Result of one camera."""
 
     name: str
-    """Without credentials."""
+    """Address without credentials."""
     summary: Summary
     live: dict[str, Any]
-    """As in the records."""
+    """Live statistics, as in the summary record."""
     seconds: float
+    """Wall-clock seconds from the first frame of the run."""
     error: CamreelError | None
-    """Why it was given up."""
+    """Reason why the camera was given up; None: it was not."""
     files: tuple[Path, ...] = ()
-    """Its recordings."""
+    """Recordings of the camera."""
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """Functions that a live run calls in the main lane."""
+
+    on_ready: Callable[[str | None], None] = lambda url: None
+    """Called with the address of the page (None: no page) when everything is open, before the cameras start."""
+    on_tick: Callable[[], None] = lambda: None
+    """Called many times a second; may raise KeyboardInterrupt, which ends the run with complete, valid outputs."""
+    on_end: Callable[[Outcome], None] = lambda outcome: None
+    """Called with the result of each camera at the end, also after a KeyboardInterrupt."""
 
 
 def watch(
@@ -61,123 +72,116 @@ def watch(
     config: Config,
     options: LiveOptions,
     recognizer: Recognizer,
-    *,
-    check: Callable[[], None] = lambda: None,
-    say: Callable[[str], None] = lambda text: None,
-    ended: Callable[[Outcome], None] = lambda outcome: None,
+    callbacks: Callbacks | None = None,
 ) -> list[Outcome]:
-    """Runs cameras until they end, the time is up, or somebody asks for the end.
+    """Run cameras until they end, the time is over, or a viewer stops the run.
 
     Args:
-        uris: what `connections` takes; none where the camera is the visitor's.
+        uris: addresses as `camreel.sources.connections` takes them; none if the source is the visitor's camera.
         config: all settings.
-        options: what to do with the pictures.
-        recognizer: the network.
-        check: called all the time; may raise KeyboardInterrupt, and everything so far is finished and valid.
-        say: hears what happens, as sentences.
-        ended: hears what came of each camera, also where `check` ends the run.
+        options: displays and outputs.
+        recognizer: a loaded network.
+        callbacks: functions to call during the run.
 
     Returns:
-        What came of each camera.
+        The result of each camera.
 
     Raises:
         CamreelError: an output cannot be written, or the network fails.
-        KeyboardInterrupt: from `check`.
+        KeyboardInterrupt: from `on_tick`.
+
+    Example:
+        >>> config = Config().changed(causal=True, model={"name": "figures"})
+        >>> options = LiveOptions(records="out.jsonl", duration=5.0)
+        >>> (outcome,) = watch(["test:"], config, options, load_recognizer(config))
+        >>> outcome.summary.frames.written
+        150
     """
-    model = config.model
-    backend = choose_backend(recognizer, model.device, model.precision, model.batch)
-    with ExitStack() as own:
-        return _Run(uris, config, options, recognizer, backend, say, own).go(check, ended)
+    with LiveSession(uris, config, options, recognizer) as session:
+        return session.run(callbacks or Callbacks())
 
 
-class _Run:
-    def __init__(
-        self,
-        uris: Sequence[str],
-        config: Config,
-        options: LiveOptions,
-        recognizer: Recognizer,
-        backend: Backend,
-        say: Callable[[str], None],
-        own: ExitStack,
-    ) -> None:
-        self._config, self._options, self._recognizer, self._backend, self._say = (
-            config,
-            options,
-            recognizer,
-            backend,
-            say,
-        )
+class LiveSession:
+    """A run of cameras. `with` opens displays and outputs, `run` starts the cameras.
+
+    Args:
+        uris: see `watch`.
+        config: all settings.
+        options: displays and outputs.
+        recognizer: a loaded network.
+    """
+
+    def __init__(self, uris: Sequence[str], config: Config, options: LiveOptions, recognizer: Recognizer) -> None:
+        self._config, self._options = config, options
         self._changed = Condition()
-        self._first: float | None = None
-        """When the first frame came, by the monotonic clock."""
+        self._context = self._make_context(recognizer, several=len(uris) > 1)
         self._cameras = self._make_cameras(uris)
-        count, policy = len(self._cameras), config.live.policy
-        self._records = Records(options.records, self._cameras, self._header, own)
-        self._recordings = open_recordings(
-            options, count, config.video, "block" if policy == "block" else "drop-oldest", own
+        self._outputs = Outputs(options, config, self._cameras, self._make_header)
+        self._display = Display(self._cameras, options, recognizer.classes, config.video.opacity)
+        self._renderers = [
+            CameraRenderer(camera, config.video.style, recognizer.weights, show_name=self._context.several)
+            for camera in self._cameras
+        ]
+        self._first_frame: float | None = None
+        """When the first frame was captured, by the monotonic clock."""
+        self._reported: list[LiveCamera] = []
+        """Cameras whose failure was logged."""
+        self._own = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as own:
+            own.enter_context(self._outputs)
+            own.enter_context(self._display)
+            # The flows of several cameras restore this setting in any order: the last one may restore that of another.
+            own.callback(cv2.setNumThreads, cv2.getNumThreads())
+            for camera in self._cameras:
+                own.callback(camera.close)
+            self._own = own.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._own.close()
+
+    def _make_context(self, recognizer: Recognizer, several: bool) -> SharedContext:
+        model = self._config.model
+        backend = choose_backend(recognizer, model.device, model.precision, model.batch)
+        hooks = RuntimeHooks(
+            picked=lambda: self._display.options.class_id,
+            batching=batching_for(recognizer) if several else Batching(),
         )
-        self._push = open_push(options.push, config.video, own)
-        self._screens = Screens(self._cameras, options, recognizer.classes, config.video.opacity, own)
-        self._faces = [Face(camera, config.video.style, recognizer.weights, count > 1) for camera in self._cameras]
-        self._failed: list[Camera] = []
-        own.callback(cv2.setNumThreads, cv2.getNumThreads())
-        for camera in self._cameras:
-            own.callback(camera.close)
-            camera.start()
-        if self._screens.url:
-            say(f"open {self._screens.url}")
+        return SharedContext(recognizer, backend, self._config, hooks, self._changed, several)
 
-    # Sources
-
-    def _make_cameras(self, uris: Sequence[str]) -> list[Camera]:
-        recognizer = self._recognizer
-        steering = RuntimeHooks(picked=lambda: self._screens.view.class_id)
-        if len(uris) > 1:
-            steps: DynamicBatcher[StepRequest, Any] = DynamicBatcher(
-                lambda steps: step_batch(recognizer, steps), lambda step: step.key
-            )
-            looks: DynamicBatcher[ForwardRequest, Any] = DynamicBatcher(
-                lambda looks: backbone_batch(recognizer, looks), lambda backbone_batch: backbone_batch.key
-            )
-            steering = replace(
-                steering, batching=Batching(lambda clips, keep: looks(ForwardRequest(clips, keep)), steps)
-            )
-        shared = Shared(recognizer, self._backend, self._config, steering, self._changed)
+    def _make_cameras(self, uris: Sequence[str]) -> list[LiveCamera]:
         if self._options.browser:
-            return [Camera(VISITOR, self._visitor, shared, self._ends)]
-        return [Camera(without_credentials(uri), self._connect(uri), shared, self._ends) for uri in uris]
+            connect = connect_visitor(lambda: self._display.camera_frames())
+            return [LiveCamera(VISITOR_CAMERA, connect, self._context, self._is_past_end)]
+        capture, realtime = self._config.live, self._options.realtime
+        return [
+            LiveCamera(without_credentials(uri), connect_uri(uri, capture, realtime), self._context, self._is_past_end)
+            for uri in uris
+        ]
 
-    def _connect(self, uri: str) -> Callable[..., Iterable[Source]]:
-        live, realtime = self._config.live, self._options.realtime
+    def _make_header(self, info: VideoInfo) -> Header:
+        return make_header(self._context.plan(info))
 
-        def connect(
-            halt: Event, notify: Callable[[str], None], on_event: Callable[[ConnectionEvent], None]
-        ) -> Iterable[Source]:
-            policy = ReconnectPolicy(silence=live.silence, deadline=live.deadline)
-            return connections(uri, wait=halt.wait, realtime=realtime, policy=policy, note=notify, on_event=on_event)
+    def _is_past_end(self, frame: Frame) -> bool:
+        duration, count = self._options.duration, self._options.max_frames
+        return (duration is not None and frame.time >= duration) or (count is not None and frame.index >= count)
 
-        return connect
-
-    def _visitor(
-        self, halt: Event, notify: Callable[[str], None], on_event: Callable[[ConnectionEvent], None]
-    ) -> Iterable[Source]:
-        # A generator, so that it begins when the page is open.
-        yield from browser_connections(self._screens.camera_frames(), VISITOR)
-
-    def _ends(self, frame: Frame) -> bool:
-        duration, most = self._options.duration, self._options.max_frames
-        return (duration is not None and frame.time >= duration) or (most is not None and frame.index >= most)
-
-    # The loop
-
-    def go(self, check: Callable[[], None], ended: Callable[[Outcome], None]) -> list[Outcome]:
-        """See `watch`."""
+    def run(self, callbacks: Callbacks) -> list[Outcome]:
+        """Start the cameras, run until the end, and finish the outputs; see `watch`."""
+        if self._display.url:
+            log.info("open %s", self._display.url)
+        callbacks.on_ready(self._display.url)
+        for camera in self._cameras:
+            camera.start()
         outcomes: list[Outcome] = []
         try:
             while not self._is_over():
-                self._wait(TICK)
-                check()
+                self._wait()
+                callbacks.on_tick()
                 self._turn()
             outcomes = self._finish()
         except KeyboardInterrupt:
@@ -185,106 +189,88 @@ class _Run:
             raise
         finally:
             for outcome in outcomes:
-                ended(outcome)
+                callbacks.on_end(outcome)
         return outcomes
 
-    def _wait(self, seconds: float) -> None:
+    def _wait(self) -> None:
+        """Wait for a frame or a localization, `TICK_SECONDS` at most."""
         channels: list[Channel[Any]] = [
-            channel for camera in self._cameras for channel in (camera.screen, camera.answers)
+            channel for camera in self._cameras for channel in (camera.display_frames, camera.localizations)
         ]
-        wait_for_any(channels, self._changed, seconds)
+        wait_for_any(channels, self._changed, TICK_SECONDS)
 
     def _is_over(self) -> bool:
-        """Also where a source hangs, which no frame ends then."""
-        duration, first = self._options.duration, self._first
-        if duration is not None and first is not None and time.monotonic() > first + duration + LATE:
+        duration, first = self._options.duration, self._first_frame
+        # A source that hangs yields no frame that lies past the end.
+        if duration is not None and first is not None and time.monotonic() > first + duration + END_GRACE_SECONDS:
             return True
-        return self._screens.asked_to_end or all(camera.over for camera in self._cameras)
+        return self._display.stop_requested or all(camera.over for camera in self._cameras)
 
     def _turn(self) -> None:
-        """Everything that is there to be done, once."""
+        """Take and pass on everything that the cameras have ready."""
         changed = False
-        for number, (camera, face) in enumerate(zip(self._cameras, self._faces, strict=True)):
-            self._tell(camera)
-            for answer in camera.answers.poll():
-                self._take(number, answer)
-            for screen in face.look(self._screens.view, every=self._config.live.policy == "block"):
-                self._show(number, screen)
+        every = self._config.live.policy == "block"
+        for number, (camera, renderer) in enumerate(zip(self._cameras, self._renderers, strict=True)):
+            self._report_failure(camera)
+            for localization in camera.localizations.poll():
+                renderer.add(localization)
+                camera.metrics.answered += 1
+                self._outputs.write(number, localization)
+            for shown in renderer.render(self._display.options, every):
+                self._show(number, shown)
                 changed = True
-        shown = self._screens.refresh(changed)
-        if shown is not None and self._push is not None:
-            self._push.put(shown)
-        while self._screens.said:
-            self._say(self._screens.said.pop(0))
+        composite = self._display.update(changed)
+        if composite is not None:
+            self._outputs.publish(composite)
 
-    def _tell(self, camera: Camera) -> None:
-        several = len(self._cameras) > 1
-        while camera.unsaid:
-            self._say(f"{camera.counters.name}: {camera.unsaid.popleft()}" if several else camera.unsaid.popleft())
-        if several and camera.error is not None and camera not in self._failed:
-            self._failed.append(camera)
-            self._say(f"{camera.error.what}: the others go on")
+    def _report_failure(self, camera: LiveCamera) -> None:
+        """Log once that one of several cameras was given up."""
+        if self._context.several and camera.error is not None and camera not in self._reported:
+            self._reported.append(camera)
+            log.info("%s: the others go on", camera.error.what)
 
-    def _take(self, number: int, answer: Localization) -> None:
-        """An answer: for the records, and for the pictures from now on."""
-        camera = self._cameras[number]
-        self._faces[number].painter.learn(answer)
-        camera.counters.answered += 1
-        self._records.take(number, answer)
-
-    def _header(self, info: VideoInfo) -> Header:
-        settings = make_plan(info, self._recognizer, self._config, self._backend)
-        return make_header(settings)
-
-    def _show(self, number: int, screen: DisplayFrame) -> None:
-        if self._first is None:
-            self._first = screen.frame.captured or time.monotonic()
-        self._screens.take(number, screen)
-        if self._recordings:
-            self._recordings[number].put(screen, self._screens.recording)
-
-    # The end
+    def _show(self, number: int, shown: DisplayFrame) -> None:
+        if self._first_frame is None:
+            self._first_frame = shown.frame.captured or time.monotonic()
+        self._display.set_picture(number, shown)
+        self._outputs.record(number, shown, self._display.recording)
 
     def _finish(self) -> list[Outcome]:
-        """Answers what was captured, finishes all outputs, and sums up."""
-        self._screens.end_camera()
+        """Localize the frames that were captured, finish all outputs, and return the results."""
+        self._display.end_camera()
         for camera in self._cameras:
             camera.stop()
-        until = time.monotonic() + LAST
-        while not all(camera.answers.over for camera in self._cameras) and time.monotonic() < until:
-            self._wait(TICK)
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while not all(camera.localizations.over for camera in self._cameras) and time.monotonic() < deadline:
+            self._wait()
             self._turn()
         self._turn()
-        seconds = time.monotonic() - self._first if self._first is not None else 0.0
+        seconds = time.monotonic() - self._first_frame if self._first_frame is not None else 0.0
         outcomes = [self._outcome(number, seconds) for number in range(len(self._cameras))]
         for number, outcome in enumerate(outcomes):
-            self._records.end(number, outcome.summary, outcome.live)
-        closers = [recording.close for recording in self._recordings]
-        finish_all([*closers, self._records.close, *([self._push.close] if self._push else [])])
-        files = [tuple(recording.recorder.files) for recording in self._recordings] or [()] * len(outcomes)
-        return [replace(outcome, files=each) for outcome, each in zip(outcomes, files, strict=True)]
+            self._outputs.end(number, outcome.summary, outcome.live)
+        self._outputs.close()
+        return [replace(outcome, files=self._outputs.files(number)) for number, outcome in enumerate(outcomes)]
 
     def _outcome(self, number: int, seconds: float) -> Outcome:
         camera = self._cameras[number]
-        counters, meter, reading = camera.counters, camera.meter, camera.reading()
-        answered, captured = counters.answered, counters.captured
-        counts = Counts(captured, answered, captured - answered, camera.corrupt, counters.inferred)
-        fallbacks = [*meter.notes, *(self._push.push.notes if self._push else ())]
-        if self._recordings:
-            recording = self._recordings[number]
-            fallbacks += recording.recorder.notes
-            if recording.dropped:
-                fallbacks.append(
-                    f"{recording.dropped} pictures are missing in the recording: they came faster than they were encoded"
-                )
-        per_second = {"in": captured, "inferred": counters.inferred, "shown": counters.shown}
+        metrics, stats = camera.metrics, camera.stats
+        counts = Counts(
+            decoded=metrics.captured,
+            written=metrics.answered,
+            dropped=metrics.captured - metrics.answered,
+            corrupt=camera.corrupt,
+            inferred=metrics.inferred,
+        )
+        per_second = {"in": metrics.captured, "inferred": metrics.inferred, "shown": metrics.shown}
         live = {
-            "shown": counters.shown,
-            "skipped": reading.skipped,
-            "reconnects": counters.reconnects,
+            "shown": metrics.shown,
+            "skipped": camera.snapshot().skipped,
+            "reconnects": metrics.reconnects,
             "rate": {name: round(count / seconds, 2) if seconds else 0.0 for name, count in per_second.items()},
-            "delay": self._screens.delays.quantiles(),
-            "age": counters.ages.quantiles(),
+            "delay": self._display.delays.quantiles(),
+            "age": metrics.ages.quantiles(),
         }
-        summary = Summary(counts, (), (), meter.completeness_error, meter.stages, tuple(fallbacks))
-        return Outcome(counters.name, summary, live, seconds, camera.error)
+        fallbacks = (*stats.notes, *self._outputs.notes(number))
+        summary = Summary(counts, (), (), stats.completeness_error, stats.stages, fallbacks)
+        return Outcome(metrics.name, summary, live, seconds, camera.error)

@@ -1,16 +1,10 @@
-"""A live picture in the browser: `WebPage`."""
+"""The browser page of a live run.
 
-from __future__ import annotations
+    main loop                        thread of the page                      browsers
+    WebPage.show -> SessionState --> Site -> ViewerConnection (WebSocket) --> static/page.js
+    WebPage.commands <- SessionState <------ ViewerConnection <-------------- controls, acknowledgments
+    WebPage.camera_frames <- VisitorCamera <- ViewerConnection <------------- the visitor's camera (static/camera.js)
 
-from camreel.errors import ConfigError
-
-try:
-    from camreel.sinks.web.messages import CameraStatus, Command, Delay, Rates, Record, Status, ViewChanged
-    from camreel.sinks.web.page import WebPage
-except ModuleNotFoundError as missing:
-    todo = 'install what it needs: pip install "camreel[web]"'
-    raise ConfigError(
-        "the browser page needs packages that are not installed", f"there is no {missing.name}", todo
-    ) from None
-
-__all__ = ["CameraStatus", "Command", "Delay", "Rates", "Record", "Status", "ViewChanged", "WebPage"]
+`page` is the entry: `WebPage` is a `DisplaySink`. Only `messages` is importable without
+the packages of the extra `web`.
+"""

@@ -1,9 +1,9 @@
-"""What travels between the loop that draws, the page's thread and the browsers."""
+"""Messages between the main loop, the thread of the page and the browsers. Importable without the extra `web`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias, TypedDict
 
@@ -12,100 +12,121 @@ import orjson
 from camreel.structures import DisplayOptions, Picture
 
 
-class Delay(TypedDict):
-    """From capture to display over the last seconds, in milliseconds."""
+class DelayStatus(TypedDict):
+    """Delay from capture to display over the last pictures, in milliseconds."""
 
     p50: float
     p95: float
     max: float
 
 
-Rates = TypedDict("Rates", {"in": float, "inferred": float, "shown": float})
+RateStatus = TypedDict("RateStatus", {"in": float, "inferred": float, "shown": float})
 """Frames per second that were captured, that the network saw, and that were shown."""
 
 
 class CameraStatus(TypedDict):
-    """One of the cameras in the picture."""
+    """Connection state of one camera of the picture."""
 
     name: str
-    """Without credentials."""
+    """Address without credentials."""
     connected: bool
 
 
 class Status(TypedDict, total=False):
-    """What the page tells beside the picture; what is left out stays as it was on the page."""
+    """Numbers and messages that the page shows beside the picture; a missing key leaves the page's value unchanged."""
 
     time: float
-    """Seconds from the first frame."""
+    """Seconds since the first frame."""
     scores: Mapping[str, float]
-    """Of the classes now, by label, best first."""
-    delay: Delay
-    rates: Rates
+    """Current scores by class label, best first."""
+    delay: DelayStatus
+    rates: RateStatus
     dropped: int
-    """Frames so far that were not shown."""
+    """Number of frames so far that the network did not see."""
     age: float | None
-    """Milliseconds between the frame of the map and the one it is drawn on; None: there is no map yet."""
+    """Milliseconds between the frame of the map and the frame it is drawn on; None: there is no map yet."""
     recording: bool
     paused: bool
     notes: list[str]
-    """The newest messages for people, oldest first."""
+    """Newest messages for people, oldest first."""
     cameras: list[CameraStatus]
 
 
 @dataclass(frozen=True, slots=True)
-class ViewChanged:
-    """A visitor chose what is to be seen."""
+class PageOptions:
+    """Content of the page."""
 
-    view: DisplayOptions
+    title: str
+    """Names of the cameras, without credentials."""
+    classes: Sequence[str]
+    """Class names, by class id."""
+    display: DisplayOptions
+    """Display options at the start."""
+    camera: bool = False
+    """Ask the visitor for pictures of the visitor's own camera."""
+    can_record: bool = False
+    """Offer to start and stop a recording."""
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """A visitor began or ended the recording."""
+class SetDisplayOptions:
+    """Command of a viewer: draw the picture with these options."""
+
+    options: DisplayOptions
+
+
+@dataclass(frozen=True, slots=True)
+class SetRecording:
+    """Command of a viewer: start or stop the recording."""
 
     on: bool
 
 
-Command: TypeAlias = ViewChanged | Record
+PageCommand: TypeAlias = SetDisplayOptions | SetRecording
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """The newest there is to see."""
+class PageUpdate:
+    """The newest state of the page: picture and status."""
 
     number: int
-    """Rises with every picture and status."""
+    """Increases with every picture and every status."""
     status: Status
     picture: Picture | None = None
-    """None: there was none yet."""
-    captured: float = 0.0
-    """`time.monotonic()` of the picture's frame."""
-    pictured: int = 0
-    """The number under which this picture came; the status may be newer."""
+    """None: there was no picture yet."""
+    captured: float | None = None
+    """`time.monotonic()` when the picture's frame was captured; None: not known."""
+    picture_number: int = 0
+    """`number` of the update that brought this picture; the status may be newer."""
 
 
 def pack(header: Mapping[str, Any], body: bytes = b"") -> bytes:
-    """A message: 4 bytes with the length of the header, big-endian, the header as JSON, and a JPEG picture."""
+    """Encode a message: the length of the header (4 bytes, big-endian), the header as JSON, and a JPEG picture.
+
+    Example:
+        >>> pack({"number": 1})
+        b'\\x00\\x00\\x00\\x0c{"number":1}'
+    """
     text = orjson.dumps(header, option=orjson.OPT_SERIALIZE_NUMPY)
     return b"".join((len(text).to_bytes(4, "big"), text, body))
 
 
 def unpack(message: bytes) -> tuple[dict[str, Any], bytes]:
-    """Header and body of a message.
+    """Return header and body of a message from `pack`.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the bytes are no message.
     """
     end = 4 + int.from_bytes(message[:4], "big")
-    header = parse(message[4:end])
+    header = parse_object(message[4:end])
     return header, message[end:]
 
 
-def parse(text: str | bytes) -> dict[str, Any]:
-    """A JSON object.
+def parse_object(text: str | bytes) -> dict[str, Any]:
+    """Parse a JSON object.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is no JSON object.
     """
     value = orjson.loads(text)
     if not isinstance(value, dict):
@@ -113,33 +134,37 @@ def parse(text: str | bytes) -> dict[str, Any]:
     return value
 
 
-def view_of(message: Mapping[str, Any], classes: int) -> DisplayOptions:
-    """The view that a visitor asks for.
+def parse_display_options(message: Mapping[str, Any], classes: int) -> DisplayOptions:
+    """Read the display options from a browser's message of type `view`.
+
+    Args:
+        message: the parsed message.
+        classes: number of classes of the network.
 
     Raises:
-        ValueError: there is no such view.
+        ValueError: a value is missing, of a wrong type, or no class id.
     """
     class_id = message.get("class_id")
     if class_id is not None and not (type(class_id) is int and 0 <= class_id < classes):
         raise ValueError("no such class")
-    return DisplayOptions(class_id, _share(message.get("least_score")), _share(message.get("opacity")))
+    return DisplayOptions(class_id, _clip(message.get("least_score")), _clip(message.get("opacity")))
 
 
-def number_of(value: Any) -> float:
-    """A finite number.
+def display_options_message(options: DisplayOptions) -> dict[str, Any]:
+    """Return display options as the page reads them."""
+    return asdict(options)
+
+
+def parse_number(value: Any) -> float:
+    """Return a finite number from a parsed JSON value.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the value is not a finite number.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError("not a number")
     return float(value)
 
 
-def view_message(view: DisplayOptions) -> dict[str, Any]:
-    """The view as the page reads it."""
-    return asdict(view)
-
-
-def _share(value: Any) -> float:
-    return min(max(number_of(value), 0.0), 1.0)
+def _clip(value: Any) -> float:
+    return min(max(parse_number(value), 0.0), 1.0)

@@ -1,136 +1,135 @@
-"""The browser page of a live picture, served from a thread of its own."""
+"""The browser page of a live run, served from a thread of its own."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import secrets
-import socket
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
-import uvicorn
+from camreel.errors import ConfigError
+from camreel.sinks.web.messages import PageCommand, PageOptions, Status
+from camreel.structures import DisplayFrame, DisplayOptions
 
-from camreel.sinks.web.auth import Guard
-from camreel.sinks.web.camera import Camera
-from camreel.sinks.web.listen import is_loopback, listen, url_of
-from camreel.sinks.web.messages import Command, Status
-from camreel.sinks.web.session_state import Exchange
-from camreel.sinks.web.site import Site
-from camreel.structures import DisplayOptions, Picture
+try:
+    import prometheus_client  # noqa: F401 - the caller's `metrics` needs it when the page is open, too late for an error
+    import websockets  # noqa: F401 - uvicorn loads it by name
 
-CLOSING = 2.0
-"""Seconds that closing may take, whoever is connected."""
-LARGEST = 2**21
-"""Bytes of a message from a browser: a camera picture."""
-PING, PONG = 5.0, 10.0
-"""Seconds between signs of life that are asked of a browser, and until it is given up without one."""
+    from camreel.sinks.web.auth import AuthMiddleware
+    from camreel.sinks.web.server import ServerThread, is_loopback, listen, page_url
+    from camreel.sinks.web.session_state import SessionState, VisitorCamera
+    from camreel.sinks.web.site import Site
+except ModuleNotFoundError as missing:
+    raise ConfigError(
+        "the browser page needs packages that are not installed",
+        f"there is no {missing.name}",
+        'install what it needs: pip install "camreel[web]"',
+    ) from None
 
 
 class WebPage:
-    """Serves the page from when it is made until it is closed. No method waits but `camera_frames` and `close`.
+    """A `DisplaySink` that shows the pictures in browsers. No method waits but `camera_frames` and `close`.
 
-    A page that others than this computer can reach asks for a token, which is in `url`.
+    A page that other computers can reach asks for a token, which is part of `url`.
 
     Args:
-        address: HOST:PORT to serve at; port 0 is any that is free.
-        title: what is seen, without credentials.
-        classes: that a visitor can choose from, by class id.
-        view: what is seen at first.
-        camera: ask the visitor for the own camera.
-        can_record: offer to begin and end a recording.
-        metrics: gives what Prometheus reads at /metrics; called in the page's thread.
+        address: HOST:PORT to serve at; port 0 chooses a free port.
+        options: content of the page.
+        status: return the status to show beside the picture; called by `show` and `refresh`.
+        metrics: return the text of /metrics; called in the thread of the page.
 
-    Raises:
-        ConfigError: `address` is none.
-        OutputError: the page cannot be served there.
+    Example:
+        >>> options = PageOptions("camera", ["walk", "run"], DisplayOptions())
+        >>> with WebPage("127.0.0.1:0", options, status=lambda: {}, metrics=lambda: "") as page:
+        ...     print(page.url)
+        ...     page.show(shown)
     """
 
+    reports_delays = True
+    """`delays` returns the delays that browsers report."""
+
     def __init__(
-        self,
-        address: str,
-        *,
-        title: str,
-        classes: Sequence[str],
-        view: DisplayOptions,
-        camera: bool,
-        can_record: bool,
-        metrics: Callable[[], str],
+        self, address: str, options: PageOptions, *, status: Callable[[], Status], metrics: Callable[[], str]
     ) -> None:
-        listener = listen(address)
+        self.notes: list[str] = []
+        self.url: str | None = None
+        """Address of the page, with the token if there is one; None before `start`."""
+        self._address, self._options, self._status = address, options, status
+        self._state = SessionState(options.display, self._wake)
+        self._camera = VisitorCamera() if options.camera else None
+        self._site = Site(self._state, self._camera, options, metrics)
+        self._server: ServerThread | None = None
+
+    def start(self) -> None:
+        """Serve the page.
+
+        Raises:
+            ConfigError: the address is not HOST:PORT.
+            OutputError: the page cannot be served there.
+        """
+        listener = listen(self._address)
         token = None if is_loopback(listener) else secrets.token_urlsafe(24)
-        self.url = url_of(listener, token)
-        """The address of the page, with the token where there is one."""
-        self._loop = asyncio.new_event_loop()
-        self._exchange = Exchange(view, self._wake)
-        self._camera = Camera() if camera else None
-        self._site = Site(
-            self._exchange, self._camera, title=title, classes=classes, can_record=can_record, metrics=metrics
-        )
-        guard = Guard(self._site.app(), token=token, port=listener.getsockname()[1], camera=camera)
-        self._server = uvicorn.Server(_settings(guard))
-        self._thread = threading.Thread(target=self._serve, args=(listener,), name="web page", daemon=True)
-        self._thread.start()
+        self.url = page_url(listener, token)
+        port = listener.getsockname()[1]
+        app = AuthMiddleware(self._site.app(), token=token, port=port, camera=self._options.camera)
+        self._server = ServerThread(app, listener)
+        self._server.start()
 
-    # What is seen
-
-    def show(self, picture: Picture, captured: float, status: Status) -> None:
-        """Takes the newest picture; what no browser has asked for by then is never seen.
+    def show(self, shown: DisplayFrame) -> None:
+        """Set the newest picture; a picture that no browser has asked for before the next one is never sent.
 
         Args:
-            picture: annotated, of even size; nobody may write to its planes any more.
-            captured: `time.monotonic()` of the frame it was made from.
-            status: what is told beside it.
+            shown: annotated picture of even size, whose planes must not be written to any more.
         """
-        self._exchange.show(picture, captured, status)
+        self._state.show(shown.picture, shown.frame.captured, self._status())
 
-    def tell(self, status: Status) -> None:
-        """Takes news while there is no picture, as when the camera is lost."""
-        self._exchange.tell(status)
+    def refresh(self) -> None:
+        """Send the status without a new picture, for example while the camera is lost."""
+        self._state.set_status(self._status())
 
-    def set_view(self, view: DisplayOptions) -> None:
-        """Takes a view that was chosen elsewhere, so that the page's controls follow."""
-        self._exchange.set_view(view)
-
-    # What visitors do
+    def set_options(self, options: DisplayOptions) -> None:
+        """Set display options that were chosen on another display, so that the controls of the page follow."""
+        self._state.set_options(options)
 
     @property
     def visitors(self) -> int:
-        """How many watch."""
+        """Number of connected browsers and players."""
         return self._site.visitors
 
-    def commands(self) -> list[Command]:
-        """What visitors asked for since the last call: of each kind only the last one."""
-        return self._exchange.commands()
+    def commands(self) -> list[PageCommand]:
+        """Return the commands of viewers since the last call: of each kind only the last one."""
+        return self._state.take_commands()
 
     def delays(self) -> list[float]:
-        """Seconds from capture to display, one per picture that a browser drew since the last call."""
-        return self._exchange.delays()
+        """Return the delays from capture to display in seconds, one per picture drawn since the last call."""
+        return self._state.take_delays()
 
     def camera_frames(self) -> Iterator[tuple[float, bytes]]:
-        """Yields the pictures of a visitor's camera, (arrival by `time.monotonic()`, JPEG), until `end_camera` or `close`.
+        """Yield pictures of a visitor's camera as (arrival by `time.monotonic()`, JPEG), until `end_camera` or `close`.
 
-        The pair's first half is to be given to `show` as `captured`: the page then knows its own delay.
+        A frame shown with this arrival as `captured` goes back to the visitor with its own time stamp, from which the
+        page computes the round trip.
         """
         return self._camera.frames() if self._camera else iter(())
 
     def end_camera(self) -> None:
-        """Ends `camera_frames`, also while it waits in another thread; the page goes on."""
+        """End `camera_frames`, also while it waits in another thread; the page itself continues."""
         if self._camera:
             self._camera.close()
 
-    # Its life
-
     def close(self) -> None:
-        """Ends everything within two seconds, whoever is connected. May be called again."""
+        """End everything within two seconds, whatever is connected; may be called again."""
         self.end_camera()
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._stop)
-        self._thread.join(CLOSING)
+        if self._server is not None:
+            self._server.call_soon(self._site.close)
+            self._server.stop()
+
+    def abandon(self) -> None:
+        """Do the same as `close`: a page has no output that could be left half-written."""
+        self.close()
 
     def __enter__(self) -> Self:
+        self.start()
         return self
 
     def __exit__(
@@ -139,33 +138,5 @@ class WebPage:
         self.close()
 
     def _wake(self) -> None:
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._site.wake)
-
-    def _stop(self) -> None:
-        self._site.close()
-        self._server.should_exit = True
-
-    def _serve(self, listener: socket.socket) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._server.serve(sockets=[listener]))
-
-
-def _settings(app: Guard) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        loop="asyncio",
-        http="h11",
-        ws="websockets-sansio",
-        lifespan="off",
-        log_config=None,
-        log_level="error",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=1,
-        ws_max_size=LARGEST,
-        ws_ping_interval=PING,
-        ws_ping_timeout=PONG,
-        ws_per_message_deflate=False,
-    )
+        if self._server is not None:
+            self._server.call_soon(self._site.wake)

@@ -1,89 +1,93 @@
-// The visitor's own camera, as JPEG pictures to camreel.
+// The visitor's own camera: sends JPEG pictures to camreel.
 
-const WIDEST = 640;
-const QUALITY = 0.8;
-const AT_ONCE = 2; // pictures on their way; more would only wait
+const MAX_WIDTH = 640; // pixels
+const JPEG_QUALITY = 0.8;
+const MAX_IN_FLIGHT = 2; // pictures on their way; more would only wait in a queue
+const CLAIM_INTERVAL = 2_000; // milliseconds between attempts while another visitor's camera is shown
+const FALLBACK_INTERVAL = 40; // milliseconds between pictures in browsers without requestVideoFrameCallback
 
 export class Camera {
-  // tell(message) shows what hinders the camera; empty: nothing does. several() is called where there is more than one camera.
-  constructor(link, tell, several) {
+  // onProblem(message) is called with the reason why there is no picture, or "" if there is one.
+  // onSeveral() is called if the device has more than one camera.
+  constructor(link, onProblem, onSeveral) {
     this.link = link;
-    this.tell = tell;
-    this.several = several;
+    this.onProblem = onProblem;
+    this.onSeveral = onSeveral;
     this.video = Object.assign(document.createElement("video"), { muted: true, playsInline: true, autoplay: true });
     this.canvas = document.createElement("canvas");
-    this.travelling = 0;
+    this.inFlight = 0;
     this.granted = false;
     this.facing = "user";
     this.start();
   }
 
   async start() {
-    const why = forbidden();
-    if (why) return this.tell(why);
+    const reason = reasonForbidden();
+    if (reason) return this.onProblem(reason);
     try {
-      const wish = { facingMode: this.facing, width: { ideal: WIDEST }, frameRate: { ideal: 30 } };
-      this.video.srcObject = await navigator.mediaDevices.getUserMedia({ video: wish, audio: false });
+      const wanted = { facingMode: this.facing, width: { ideal: MAX_WIDTH }, frameRate: { ideal: 30 } };
+      this.video.srcObject = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
       await this.video.play();
     } catch (error) {
-      return this.tell(explain(error));
+      return this.onProblem(describe(error));
     }
     const devices = await navigator.mediaDevices.enumerateDevices();
-    if (devices.filter((device) => device.kind === "videoinput").length > 1) this.several();
+    if (devices.filter((device) => device.kind === "videoinput").length > 1) this.onSeveral();
     this.claim();
-    this.#next();
+    this.#waitForFrame();
   }
 
-  async turn() {
+  async switchCamera() {
     this.facing = this.facing === "user" ? "environment" : "user";
     for (const track of this.video.srcObject?.getTracks() ?? []) track.stop();
     this.video.srcObject = null;
     await this.start();
   }
 
-  // To be called after every connection.
+  // Asks to be the visitor whose camera is shown; call it after every connection.
   claim() {
-    this.travelling = 0;
+    this.inFlight = 0;
     this.granted = false;
     if (this.video.srcObject) this.link.send({ type: "camera" });
   }
 
-  answered(granted) {
+  onClaimAnswer(granted) {
     this.granted = granted;
-    this.tell(granted ? "" : "Another visitor's camera is being shown. Yours begins as soon as that one leaves.");
-    if (!granted) setTimeout(() => this.claim(), 2_000);
+    this.onProblem(granted ? "" : "Another visitor's camera is being shown. Yours begins as soon as that one leaves.");
+    if (!granted) setTimeout(() => this.claim(), CLAIM_INTERVAL);
   }
 
-  taken() {
-    this.travelling = Math.max(0, this.travelling - 1);
+  // camreel has taken a picture, so another one may be sent.
+  onTaken() {
+    this.inFlight = Math.max(0, this.inFlight - 1);
   }
 
-  #next() {
-    clearTimeout(this.waiting);
+  #waitForFrame() {
+    clearTimeout(this.timer);
     const { video } = this;
     const stream = video.srcObject;
-    const go = (now, metadata) => {
-      if (video.srcObject !== stream) return;
-      this.#grab(metadata?.captureTime ?? now);
-      this.#next();
+    const onFrame = (now, metadata) => {
+      if (video.srcObject !== stream) return; // the camera was switched meanwhile
+      this.#send(metadata?.captureTime ?? now);
+      this.#waitForFrame();
     };
-    if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(go);
-    else this.waiting = setTimeout(() => go(performance.now()), 40);
+    if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(onFrame);
+    else this.timer = setTimeout(() => onFrame(performance.now()), FALLBACK_INTERVAL);
   }
 
-  #grab(stamp) {
+  #send(stamp) {
     const { video, canvas, link } = this;
-    if (!this.granted || !link.live || this.travelling >= AT_ONCE || !video.videoWidth) return;
-    this.travelling++;
-    const scale = Math.min(1, WIDEST / video.videoWidth);
+    if (!this.granted || !link.connected || this.inFlight >= MAX_IN_FLIGHT || !video.videoWidth) return;
+    this.inFlight++;
+    const scale = Math.min(1, MAX_WIDTH / video.videoWidth);
     const [width, height] = [video.videoWidth, video.videoHeight].map((side) => 2 * Math.round((side * scale) / 2));
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     canvas.getContext("2d", { alpha: false }).drawImage(video, 0, 0, width, height);
-    canvas.toBlob((blob) => (blob ? link.send({ stamp }, blob) : this.taken()), "image/jpeg", QUALITY);
+    canvas.toBlob((blob) => (blob ? link.send({ stamp }, blob) : this.onTaken()), "image/jpeg", JPEG_QUALITY);
   }
 }
 
-function forbidden() {
+function reasonForbidden() {
   if (navigator.mediaDevices?.getUserMedia) return "";
   const port = location.port || "80";
   return (
@@ -93,7 +97,7 @@ function forbidden() {
   );
 }
 
-function explain(error) {
+function describe(error) {
   if (error.name === "NotAllowedError") return "The camera was not allowed. Allow it in the address bar, then load this page again.";
   if (error.name === "NotFoundError") return "This device has no camera.";
   if (error.name === "NotReadableError") return "The camera is in use by another program. Close that one, then load this page again.";

@@ -1,24 +1,24 @@
-// The socket to camreel: reconnects by itself, and tells silence from a lost connection.
+// The WebSocket to camreel: reconnects by itself, also after silence.
 
-const SILENCE = 4_000; // milliseconds; camreel sends something every second
-const WAITS = [500, 1_000, 2_000, 4_000];
-const text = new TextDecoder();
+const SILENCE_TIMEOUT = 4_000; // milliseconds; camreel sends something every second
+const RETRY_DELAYS = [500, 1_000, 2_000, 4_000]; // milliseconds, by the number of failures in a row
+const decoder = new TextDecoder();
 
 export class Link {
-  // heard(header, body) gets every message; changed(state) is told of "live", "lost" and "refused".
-  constructor(heard, changed) {
-    this.heard = heard;
-    this.changed = changed;
+  // onMessage(header, body) is called with every message, onState(state) with "live", "lost" and "refused".
+  constructor(onMessage, onState) {
+    this.onMessage = onMessage;
+    this.onState = onState;
     this.failures = 0;
     this.#open();
   }
 
-  get live() {
+  get connected() {
     return this.socket?.readyState === WebSocket.OPEN;
   }
 
   send(message, body) {
-    if (!this.live) return;
+    if (!this.connected) return;
     this.socket.send(body ? pack(message, body) : JSON.stringify(message));
   }
 
@@ -28,37 +28,37 @@ export class Link {
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       this.failures = 0;
-      this.changed("live");
+      this.onState("live");
     };
     socket.onmessage = (event) => {
-      this.#watch(socket);
-      this.heard(...unpack(event.data));
+      this.#restartWatchdog(socket);
+      this.onMessage(...unpack(event.data));
     };
-    socket.onclose = () => this.#lost(socket);
-    this.#watch(socket);
+    socket.onclose = () => this.#reconnect(socket);
+    this.#restartWatchdog(socket);
   }
 
-  #watch(socket) {
+  #restartWatchdog(socket) {
     clearTimeout(this.watchdog);
     this.watchdog = setTimeout(() => {
       socket.close();
-      this.#lost(socket); // a dead network would let the close hang
-    }, SILENCE);
+      this.#reconnect(socket); // on a dead network `close` itself would hang
+    }, SILENCE_TIMEOUT);
   }
 
-  async #lost(socket) {
+  async #reconnect(socket) {
     if (socket !== this.socket) return;
     this.socket = null;
     clearTimeout(this.watchdog);
     const refused = await fetch("page.js", { method: "HEAD", cache: "no-store" }).then((answer) => answer.status === 403, () => false);
-    this.changed(refused ? "refused" : "lost");
-    setTimeout(() => this.#open(), WAITS[Math.min(this.failures++, WAITS.length - 1)]);
+    this.onState(refused ? "refused" : "lost");
+    setTimeout(() => this.#open(), RETRY_DELAYS[Math.min(this.failures++, RETRY_DELAYS.length - 1)]);
   }
 }
 
 function unpack(message) {
   const length = new DataView(message).getUint32(0);
-  return [JSON.parse(text.decode(new Uint8Array(message, 4, length))), new Uint8Array(message, 4 + length)];
+  return [JSON.parse(decoder.decode(new Uint8Array(message, 4, length))), new Uint8Array(message, 4 + length)];
 }
 
 function pack(header, body) {

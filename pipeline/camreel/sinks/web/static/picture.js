@@ -1,18 +1,18 @@
-// The live picture: decoded aside, drawn in order, acknowledged once it is on the screen.
+// The live picture: decoded in the background, drawn in order, acknowledged when it is on the screen.
 
 export class Picture {
-  // drawn(number, shown) is called once for each picture: shown is false where it never was on the screen.
-  constructor(canvas, drawn) {
+  // onDone(number, shown) is called once for each picture; shown is false if it never was on the screen.
+  constructor(canvas, onDone) {
     this.canvas = canvas;
-    this.drawn = drawn;
-    this.pen = canvas.getContext("2d", { alpha: false });
+    this.onDone = onDone;
+    this.context = canvas.getContext("2d", { alpha: false });
     this.pending = new Set();
     this.newest = -1;
     this.jpeg = null;
   }
 
-  async draw(number, body, after) {
-    const { canvas, pen } = this;
+  async draw(number, body, onShown) {
+    const { canvas, context } = this;
     const jpeg = new Blob([body], { type: "image/jpeg" });
     this.pending.add(number);
     const bitmap = await createImageBitmap(jpeg).catch(() => null);
@@ -21,25 +21,26 @@ export class Picture {
     this.jpeg = jpeg;
     if (canvas.width !== bitmap.width) canvas.width = bitmap.width;
     if (canvas.height !== bitmap.height) canvas.height = bitmap.height;
-    pen.drawImage(bitmap, 0, 0);
+    context.drawImage(bitmap, 0, 0);
     bitmap.close();
     requestAnimationFrame(() => {
       this.#done(number, true);
-      after();
+      onShown();
     });
   }
 
-  // Gives up the pictures that wait for the screen.
+  // Acknowledges the pictures that wait for the screen as not shown.
   flush() {
     for (const number of [...this.pending]) this.#done(number, false);
   }
 
-  // After the connection was lost: numbers begin anew.
-  forget() {
+  // To be called after a lost connection: picture numbers start again.
+  reset() {
     this.pending.clear();
     this.newest = -1;
   }
 
+  // Downloads the picture.
   save() {
     const url = URL.createObjectURL(this.jpeg);
     const time = new Date(Date.now() - new Date().getTimezoneOffset() * 60_000).toISOString().slice(0, 19).replace(/[:]/g, "");
@@ -48,6 +49,6 @@ export class Picture {
   }
 
   #done(number, shown) {
-    if (this.pending.delete(number)) this.drawn(number, shown);
+    if (this.pending.delete(number)) this.onDone(number, shown);
   }
 }

@@ -1,11 +1,11 @@
-// What camreel tells beside the picture: scores, numbers, messages.
+// The status beside the picture: scores, numbers, messages, cameras.
 
 import { Timeline } from "./timeline.js";
 
 const $ = (id) => document.getElementById(id);
-const PACE = 125; // milliseconds between updates: faster cannot be read
-const ROWS = 5;
-const ROUNDS = 60; // round trips that the median is of
+const UPDATE_INTERVAL = 125; // milliseconds; faster cannot be read
+const MAX_ROWS = 5;
+const MAX_ROUND_TRIPS = 60; // number of round trips in the median
 
 export class Report {
   constructor(controls) {
@@ -13,25 +13,28 @@ export class Report {
     this.classes = new Map();
     this.colors = ["#888888"];
     this.status = {};
-    this.rounds = [];
+    this.roundTrips = [];
     this.timeline = new Timeline($("timeline"), (label) => this.#colorOf(label));
-    setInterval(() => this.#update(), PACE);
+    setInterval(() => this.#update(), UPDATE_INTERVAL);
   }
 
-  offer(hello) {
+  // Takes the content of the page: classes, their colors, and whether the visitor's camera is wanted.
+  setContent(hello) {
     this.classes = new Map(hello.classes.map((label, index) => [label, index]));
     this.colors = hello.colors;
     $("own").hidden = !hello.camera;
   }
 
-  take(status) {
+  // Takes a status; missing keys keep their values.
+  setStatus(status) {
     Object.assign(this.status, status);
     if (status.scores) this.timeline.add(performance.now(), status.scores);
-    this.fresh = true;
+    this.changed = true;
   }
 
-  round(delay) {
-    this.rounds = [...this.rounds.slice(1 - ROUNDS), delay];
+  // Takes the milliseconds from the visitor's camera to the screen.
+  addRoundTrip(delay) {
+    this.roundTrips = [...this.roundTrips.slice(1 - MAX_ROUND_TRIPS), delay];
   }
 
   #colorOf(label) {
@@ -41,17 +44,17 @@ export class Report {
   #update() {
     if (document.hidden) return;
     this.timeline.draw(performance.now(), this.controls.view.least_score);
-    if (!this.fresh) return;
-    this.fresh = false;
-    this.#numbers(this.status);
-    this.#scores(Object.entries(this.status.scores ?? {}).slice(0, ROWS));
-    this.#messages(this.status.notes ?? []);
-    this.#cameras(this.status.cameras ?? []);
+    if (!this.changed) return;
+    this.changed = false;
+    this.#showNumbers(this.status);
+    this.#showScores(Object.entries(this.status.scores ?? {}).slice(0, MAX_ROWS));
+    this.#showMessages(this.status.notes ?? []);
+    this.#showCameras(this.status.cameras ?? []);
     this.controls.showRecording(this.status.recording === true);
     $("paused").hidden = !this.status.paused;
   }
 
-  #numbers({ delay, rates, dropped, age }) {
+  #showNumbers({ delay, rates, dropped, age }) {
     const numbers = {
       p50: milliseconds(delay?.p50),
       p95: milliseconds(delay?.p95),
@@ -60,65 +63,66 @@ export class Report {
       in: perSecond(rates?.in),
       inferred: perSecond(rates?.inferred),
       shown: perSecond(rates?.shown),
-      round: milliseconds([...this.rounds].sort((a, b) => a - b)[this.rounds.length >> 1]),
+      round: milliseconds([...this.roundTrips].sort((a, b) => a - b)[this.roundTrips.length >> 1]),
     };
-    for (const [id, words] of Object.entries(numbers)) write($(id), words);
+    for (const [id, text] of Object.entries(numbers)) setText($(id), text);
   }
 
-  #scores(rows) {
+  #showScores(rows) {
     const list = $("scores");
     if (!rows.length) {
-      if (!list.querySelector(".none")) list.replaceChildren(item("Nothing is recognised", "none"));
+      if (!list.querySelector(".none")) list.replaceChildren(listItem("Nothing is recognized", "none"));
       return;
     }
     list.querySelector(".none")?.remove();
     while (list.children.length > rows.length) list.lastElementChild.remove();
-    while (list.children.length < rows.length) list.append(this.#row());
-    rows.forEach(([label, score], index) => this.#fill(list.children[index].firstElementChild, label, score));
+    while (list.children.length < rows.length) list.append(this.#makeRow());
+    rows.forEach(([label, score], index) => this.#fillRow(list.children[index].firstElementChild, label, score));
   }
 
-  #row() {
+  #makeRow() {
     const row = document.createElement("li");
     const button = Object.assign(document.createElement("button"), { type: "button" });
     const bar = document.createElement("div");
     bar.append(document.createElement("i"));
     button.append(document.createElement("span"), document.createElement("b"), bar);
-    button.addEventListener("click", () => this.controls.pick(button.ariaPressed === "true" ? "" : button.dataset.label));
+    button.addEventListener("click", () => this.controls.selectClass(button.ariaPressed === "true" ? "" : button.dataset.label));
     row.append(button);
     return row;
   }
 
-  #fill(button, label, score) {
+  #fillRow(button, label, score) {
     const [name, percent, bar] = button.children;
-    write(name, label);
-    write(percent, `${Math.round(score * 100)} %`);
+    setText(name, label);
+    setText(percent, `${Math.round(score * 100)} %`);
     button.dataset.label = label;
     button.title = `Show only ${label}`;
-    button.ariaPressed = String(this.controls.picked === label);
+    button.ariaPressed = String(this.controls.selectedClass === label);
     bar.firstElementChild.style.width = `${score * 100}%`;
     bar.firstElementChild.style.background = this.#colorOf(label);
   }
 
-  #messages(notes) {
+  #showMessages(notes) {
     $("messages").hidden = !notes.length;
-    if (notes.join("\n") !== [...$("notes").children].map((note) => note.textContent).join("\n")) $("notes").replaceChildren(...notes.map((note) => item(note)));
+    if (notes.join("\n") !== [...$("notes").children].map((note) => note.textContent).join("\n")) $("notes").replaceChildren(...notes.map((note) => listItem(note)));
   }
 
-  #cameras(cameras) {
+  #showCameras(cameras) {
     $("cameras").hidden = cameras.length < 2;
-    $("cameras").replaceChildren(...cameras.map(({ name, connected }) => item(name, connected ? "good" : "bad")));
+    $("cameras").replaceChildren(...cameras.map(({ name, connected }) => listItem(name, connected ? "good" : "bad")));
     const lost = cameras.filter(({ connected }) => !connected);
     $("banner").hidden = !lost.length;
-    write($("banner"), lost.length ? (this.status.notes?.at(-1) ?? `No connection to ${lost.map(({ name }) => name).join(", ")}`) : "");
+    setText($("banner"), lost.length ? (this.status.notes?.at(-1) ?? `No connection to ${lost.map(({ name }) => name).join(", ")}`) : "");
   }
 }
 
-function item(words, kind = "") {
-  return Object.assign(document.createElement("li"), { textContent: words, className: kind });
+function listItem(text, className = "") {
+  return Object.assign(document.createElement("li"), { textContent: text, className });
 }
 
-function write(element, words) {
-  if (element.textContent !== words) element.textContent = words;
+// Leaves an unchanged text alone, so that it stays selected and is not announced again.
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 function milliseconds(value) {

@@ -1,4 +1,4 @@
-"""`camreel live` in the browser, as a user has it: the command in a process of its own, headless Chromium, real clicks."""
+"""`camreel live` in the browser: the command in a process of its own, headless Chromium, real clicks."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield program
 
 
-def again_and_again(path: Path, times: int) -> Path:
-    """The film several times in a row, so that it outlasts the clicks."""
+def repeat(path: Path, times: int) -> Path:
+    """Write the video several times in a row, so that it outlasts the clicks."""
     with av.open(str(path), "w") as out:
         stream, shift = None, 0
         for _ in range(times):
@@ -51,9 +51,9 @@ def again_and_again(path: Path, times: int) -> Path:
 
 @contextmanager
 def live(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The command, and the address it says to open; ended by Ctrl-C."""
+    """Run the command; yield its process and the address of the page; end it with Ctrl-C."""
     command = [sys.executable, "-m", "camreel", "live", *arguments, "--serve", "127.0.0.1:0", "--model", "figures"]
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    environment = {"PYTHONPATH": str(ROOT / "pipeline"), "PATH": "/usr/bin:/bin"}
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, env=environment)
     try:
         assert process.stderr is not None
@@ -71,15 +71,15 @@ def live(folder: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str],
             process.kill()
 
 
-def until(happened: Callable[[], bool], seconds: float = 30.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
-    while not happened():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def test_a_film_is_seen_with_its_heat_and_what_is_clicked_is_done(chromium, tmp_path):
-    arguments = (str(again_and_again(tmp_path / "film.mp4", 6)), "--record", "kept.mp4", "--json", "events.jsonl")
+def test_a_video_is_shown_with_heat_and_clicks_are_obeyed(chromium, tmp_path):
+    arguments = (str(repeat(tmp_path / "film.mp4", 6)), "--record", "kept.mp4", "--json", "events.jsonl")
     with live(tmp_path, *arguments) as (process, url), chromium.tab(url) as tab:
         tab.until("document.getElementById('link').textContent === 'Live'", 30)
         tab.until("document.querySelectorAll('#scores li').length > 0", 60)
@@ -107,8 +107,11 @@ def test_a_film_is_seen_with_its_heat_and_what_is_clicked_is_done(chromium, tmp_
         assert sum(1 for _ in container.decode(video=0)) > 5
 
 
-def test_the_visitors_own_camera_comes_back_with_its_picture(chromium, tmp_path):
-    with live(tmp_path, "--browser", "--json", "events.jsonl") as (process, url), chromium.tab(url, (390, 844), phone=True) as tab:
+def test_the_visitors_camera_is_localized_and_shown(chromium, tmp_path):
+    with (
+        live(tmp_path, "--browser", "--json", "events.jsonl") as (process, url),
+        chromium.tab(url, (390, 844), phone=True) as tab,
+    ):
         tab.until("document.getElementById('link').textContent === 'Live'", 30)
         # Beside the panels, and where heat would be drawn if there were any.
         tab.get("least.value = 1, least.dispatchEvent(new Event('input', {bubbles: true}))")
@@ -123,7 +126,7 @@ def test_the_visitors_own_camera_comes_back_with_its_picture(chromium, tmp_path)
     assert sum(r["type"] == "frame" for r in records) > 3
 
 
-def test_the_same_port_twice_is_told_at_once(tmp_path):
+def test_a_taken_port_is_an_error_at_once(tmp_path):
     with live(tmp_path, "test:") as (_, url):
         port = url.rsplit(":", 1)[1].strip("/")
         command = [sys.executable, "-m", "camreel", "live", "test:", "--serve", f"127.0.0.1:{port}"]
