@@ -80,14 +80,14 @@ def test_the_command_line_writes_with_a_new_sink(
 
 def test_the_command_line_knows_the_endings_of_all_sinks(csv_sink: None) -> None:
     assert plan_outputs(["clip.mp4"], None, "out.csv")[0].records == Path("out.csv")
-    with pytest.raises(ConfigError, match=r"ends in none of \.jsonl, \.json, \.csv"):
+    with pytest.raises(ConfigError, match=r"does not end in \.csv, \.json or \.jsonl"):
         plan_outputs(["clip.mp4"], None, "out.xml")
     with pytest.raises(ConfigError, match="for the records write --json out.csv"):
         plan_outputs(["clip.mp4"], "out.csv", None)
 
 
 def test_without_the_new_sink_its_ending_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"ends in none of \.jsonl, \.json\n") as caught:
+    with pytest.raises(ConfigError, match=r"does not end in \.json or \.jsonl\n") as caught:
         plan_outputs(["clip.mp4"], None, "out.csv")
     assert "folder" in caught.value.todo
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from camreel.errors import ConfigError
-from camreel.runtime.files import STDOUT, atomic_write
+from camreel.runtime.files import STDOUT
 from camreel.sinks import suffixes
 
 VIDEO_ENDING = ".camreel.mp4"
@@ -155,7 +154,8 @@ def _parse_target(text: str, flag: str, inputs: int) -> _Target:
     if flag == "-o" and is_records:
         raise ConfigError(f"-o {text} names the video", todo=f"for the records write --json {text}")
     if flag == "--json" and not is_records:
-        what = f"--json {text} does not end in {' or '.join(sorted(endings))}"
+        *others, last = sorted(endings)
+        what = f"--json {text} does not end in {', '.join(others)} or {last}"
         raise ConfigError(what, todo="write a folder with / at its end, or - for standard output")
     if not path.suffix:
         raise ConfigError(f"-o {text} has no suffix", todo=f"write {text}.mp4 for a file or {text}/ for a folder")
@@ -201,14 +201,3 @@ def _refuse_inputs(uris: Sequence[str], jobs: Sequence[Job]) -> None:
             if path.resolve() in inputs:
                 what = f"{path} is an input and would be written over"
                 raise ConfigError(what, todo="choose another output with -o")
-
-
-@contextmanager
-def reserved(path: Path) -> Iterator[Callable[[str], None]]:
-    """Yield a function that writes the text of a file, which gets its final name at the end of the block."""
-    with atomic_write(path) as partial:
-
-        def write(text: str) -> None:
-            partial.write_text(text, encoding="utf-8")
-
-        yield write

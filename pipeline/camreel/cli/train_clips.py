@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from camreel.cli.batch import StopRequest, exit_code, stop_signals
-from camreel.cli.outputs import reserved
 from camreel.cli.progress import BarState, open_task_reporter
 from camreel.cli.terminal import Terminal
 from camreel.errors import ConfigError
+from camreel.runtime.files import atomic_write
 
 if TYPE_CHECKING:
     from camreel.train.clips import Plan, Reading, TrainingResult, Tuning
@@ -84,8 +84,9 @@ def _write_page(page: Path, taught: TrainingResult, stop: StopRequest) -> None:
 
     from camreel.cli.training_page import make_page
 
-    with reserved(page) as write:
-        write(make_page(taught, ["camreel", *sys.argv[1:]], version("camreel"), stop.check))
+    with atomic_write(page) as partial:
+        html = make_page(taught, ["camreel", *sys.argv[1:]], version("camreel"), stop.check)
+        partial.write_text(html, encoding="utf-8")
 
 
 def view(progress: Reading | Tuning) -> BarState:
