@@ -33,7 +33,7 @@ from camreel.reports import examples, table
 from camreel.stages.localize import find_boxes
 from camreel.structures import Action, Frame, Grid, Localization, Picture, Segment
 from camreel.synthetic import ACTIONS, SPLITS, Film, film
-from camreel.synthetic.write import write_film, write_pair
+from camreel.synthetic.write import write_film, write_film_with_truth
 
 from tests.make import MILLI, TinyRecognizer, activation, frames, picture, textured
 
@@ -77,7 +77,7 @@ def folder(tmp_path_factory) -> Path:
     """What `camreel figures` writes."""
     place = tmp_path_factory.mktemp("videos")
     made = film(3, split="pair", size=SIZE, frames=FRAMES, rate=30.0)
-    write_pair(place / "pair-0003.mp4", made, 30.0, 23, seed=3, split="pair")
+    write_film_with_truth(place / "pair-0003.mp4", made, 30.0, 23, seed=3, split="pair")
     return place
 
 
