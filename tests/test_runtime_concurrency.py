@@ -1,4 +1,4 @@
-"""Channels between threads: overflow, waiting, errors and ends; lanes that close; batches of requests of several threads."""
+"""Channels between threads: overflow, waiting, errors and ends; lanes that close; batches of several threads."""
 
 from __future__ import annotations
 

@@ -15,6 +15,15 @@ from camreel.synthetic.camera import Camera, CameraMotion, random_camera, random
 from camreel.synthetic.people import Performance, Person, random_person, random_schedule
 from camreel.synthetic.poses import F64
 
+PERSON_SHARES = {1: (0.42, 0.86), 2: (0.38, 0.74), 3: (0.36, 0.62), 4: (0.34, 0.56)}
+"""Minimum and maximum height of a person as a share of the picture's height, by number of people."""
+PERSON_WIDTH = 0.8
+"""Meters of the picture's width that each person needs at least."""
+SEAT_HEIGHT = 0.36
+"""Height of a stool in meters."""
+GRAVITY = 9.8
+"""Meters per second squared."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
@@ -84,16 +93,6 @@ def choose_recipe(rng: Generator, split: str) -> Recipe:
     else:
         recipe = Recipe(people=(1, 3), actors=(0, 0))
     return replace(recipe, moving=0.5, strength=(0.1, 1.0), moving_objects=0.25, compressed=0.3)
-
-
-PERSON_SHARES = {1: (0.42, 0.86), 2: (0.38, 0.74), 3: (0.36, 0.62), 4: (0.34, 0.56)}
-"""Minimum and maximum height of a person as a share of the picture's height, by number of people."""
-PERSON_WIDTH = 0.8
-"""Meters of the picture's width that each person needs at least."""
-SEAT_HEIGHT = 0.36
-"""Height of a stool in meters."""
-GRAVITY = 9.8
-"""Meters per second squared."""
 
 
 @dataclass(frozen=True, slots=True)
