@@ -33,12 +33,19 @@ CALLABLE = [name for name in FAMILIES if architecture(name).head is not None]
 """Networks with another head, which is differentiated."""
 
 
-@cache
-def network(name: str) -> TorchRecognizer:
-    """Return the network with seeded random weights."""
-    recognizer = load(name, "random", seed=1)
+def new_network(name: str) -> TorchRecognizer:
+    """Return a new network with seeded random weights, for tests that change it."""
+    # Never in a caller's inference mode: the weights are shared and must stay usable under autograd.
+    with torch.inference_mode(False):
+        recognizer = load(name, "random", seed=1)
     assert isinstance(recognizer, TorchRecognizer)
     return recognizer
+
+
+@cache
+def network(name: str) -> TorchRecognizer:
+    """Return the shared network with seeded random weights; tests must not change it."""
+    return new_network(name)
 
 
 def clip(name: str) -> Tensor:
@@ -59,5 +66,5 @@ def clip(name: str) -> Tensor:
 @cache
 def features(name: str) -> Features:
     """Return the features of `clip`."""
-    with torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad():
         return network(name).features(clip(name))

@@ -12,7 +12,7 @@ from camreel.models.torch_recognizer import TorchRecognizer, pooling_weights
 from camreel.models.weights import fill
 from torch import Tensor
 
-from tests.networks import CALLABLE, FAMILIES, LINEAR, clip, features, network
+from tests.networks import CALLABLE, FAMILIES, LINEAR, clip, features, network, new_network
 
 S3D_FULL = (1, 3, 18, 224, 256)
 
@@ -70,15 +70,12 @@ def test_the_linear_head_gives_the_logits_of_the_head(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["mc3_18", "swin3d_t", "resnet18", "convnext_tiny"])
 def test_the_backbone_runs_in_bfloat16_and_returning_to_float32_loses_nothing(name: str) -> None:
-    net = network(name)
-    exact = features(name)
+    net, exact = new_network(name), features(name)
     net.to("cpu", torch.bfloat16)
-    try:
-        with torch.inference_mode():
-            rounded = net.features(clip(name).bfloat16())
-            logits = net.head(rounded)
-    finally:
-        net.to("cpu")
+    with torch.inference_mode():
+        rounded = net.features(clip(name).bfloat16())
+        logits = net.head(rounded)
+    net.to("cpu")
     assert rounded.maps.dtype is torch.bfloat16 and logits.dtype is torch.float32
     assert float((logits - net.head(exact)).norm() / net.head(exact).norm()) < 0.05
     with torch.no_grad():

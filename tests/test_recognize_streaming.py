@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 from camreel.cams.maps import activation_maps, load_method
 from camreel.models.registry import ARCHITECTURES, architecture
 from camreel.models.stream_state import LayerState
+from camreel.models.torch_recognizer import TorchRecognizer
 from camreel.recognize.backend import Backend
 from camreel.recognize.batches import NetworkPlan
 from camreel.recognize.stage import recognize
@@ -24,7 +26,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.make import numbered
-from tests.networks import network
+from tests.networks import network, new_network
 
 STREAMING = sorted(name for name in ARCHITECTURES if architecture(name).forward_step is not None)
 """Networks with stream state."""
@@ -116,8 +118,16 @@ def closed_form(recognizer, features, classes):
     return activation_maps(load_method("cam"), recognizer, features, classes)
 
 
+@cache
+def on_device(name: str) -> TorchRecognizer:
+    """Return the network as it runs: moved to the CPU, with folded batch norms."""
+    recognizer = new_network(name)
+    recognizer.to("cpu")
+    return recognizer
+
+
 def plan_of(name: str, selection: ClassSelection) -> NetworkPlan:
-    return NetworkPlan(network(name), Backend(), closed_form, selection, GRID)
+    return NetworkPlan(on_device(name), Backend(), closed_form, selection, GRID)
 
 
 def sampled(name: str, frames: Iterable[Frame]) -> Iterator[Frame]:
@@ -139,7 +149,6 @@ def in_clips(name: str, frames: Iterable[Frame], selection: ClassSelection) -> I
 
 def in_both_ways(name: str, frames: list[Frame]) -> list[list[FrameActivation]]:
     """Return the activations of frames as a stream, and in clips."""
-    network(name).to("cpu")
     return [list(stitch(way(name, frames, ClassSelection((1, 3))))) for way in (streamed, in_clips)]
 
 
