@@ -1,4 +1,4 @@
-"""Small things that tests are made of: pictures, frames, activations, a tiny network."""
+"""Factories of test data: pictures, frames, activations, a tiny network."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ MILLI = Fraction(1, 1000)
 
 
 def picture(width: int = 64, height: int = 48, luma: int | np.ndarray = 100) -> Picture:
+    """Return a gray picture with one luma value, or with luma [H, W]."""
     chroma = np.full(((height + 1) // 2, (width + 1) // 2), 128, np.uint8)
     y = np.full((height, width), luma, np.uint8) if isinstance(luma, int) else luma.astype(np.uint8)
     return Picture(y, chroma, chroma.copy())
 
 
 def textured(width: int = 160, height: int = 120, shift: int = 0, seed: int = 0) -> Picture:
-    """A smooth random texture that moves `shift` pixels to the right."""
+    """Return a smooth random texture, moved `shift` pixels to the right."""
     import cv2
 
     noise = np.random.default_rng(seed).integers(0, 255, (height, width + 200)).astype(np.uint8)
@@ -32,12 +33,13 @@ def textured(width: int = 160, height: int = 120, shift: int = 0, seed: int = 0)
 
 
 def frames(times: Sequence[float], **kwargs: object) -> list[Frame]:
+    """Return frames with the same picture at the given times in seconds; `kwargs` are those of `picture`."""
     shown = picture(**kwargs)  # type: ignore[arg-type]
     return [Frame(i, round(t * 1000), t, MILLI, shown) for i, t in enumerate(times)]
 
 
 def numbered(count: int, rate: float = 30.0) -> list[Frame]:
-    """Frames whose luma is a different noise each, so that what a network sees of each is its own."""
+    """Return frames with different random luma, so that a network tells them apart."""
     rng = np.random.default_rng(1)
     pictures = [picture(luma=rng.integers(16, 235, (48, 64))) for _ in range(count)]
     return [Frame(i, round(1000 * i / rate), i / rate, MILLI, p) for i, p in enumerate(pictures)]
@@ -46,7 +48,7 @@ def numbered(count: int, rate: float = 30.0) -> list[Frame]:
 def activation(
     frame: Frame, maps: np.ndarray, logits: Sequence[float] | np.ndarray, classes: Sequence[int] | None = None
 ) -> FrameActivation:
-    """An activation whose maps [S, h, w] tile the picture."""
+    """Return an activation whose maps [S, h, w] tile the picture."""
     maps = np.asarray(maps, np.float32)
     jump = frame.picture.height / maps.shape[1], frame.picture.width / maps.shape[2]
     grid = Grid(((jump[0] - 1) / 2, (jump[1] - 1) / 2), jump)
@@ -56,7 +58,7 @@ def activation(
 
 @dataclass(eq=False)
 class TinyRecognizer:
-    """Two temporal convolutions and a linear head: a margin of 2 samples, stride 1 in time and 4 in space."""
+    """A network with two temporal convolutions and a linear head: margin 2 samples, stride 1 in time and 4 in space."""
 
     clip_len: int = 8
     channels: int = 6
@@ -74,7 +76,7 @@ class TinyRecognizer:
     streams: bool = False
     geometry: Geometry = field(default_factory=lambda: Geometry((0.0, 0.0, 0.0), (1.0, 4.0, 4.0), 2))
     seen: list[tuple[int, ...]] = field(default_factory=list)
-    """Shapes of the batches that came."""
+    """Shapes of the batches that were passed to `features`."""
 
     def __post_init__(self) -> None:
         with torch.random.fork_rng():

@@ -1,20 +1,22 @@
-"""Every method against autograd, against its published formula and against other implementations where those are right."""
+"""Every CAM method against autograd, against its published formula and against other implementations."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from camreel.cams import CAM_METHODS
-from camreel.cams.maps import activation_maps
+from camreel.cams.maps import activation_maps, load_method
 from camreel.errors import ConfigError, ModelError
-from camreel.interfaces import Features
+from camreel.interfaces import Features, LinearHead, Recognizer
 from camreel.models.torch_recognizer import pooling_weights
 from tests.networks import CALLABLE, FAMILIES, LINEAR, clip, features, network
 
@@ -22,19 +24,19 @@ CLASSES = torch.tensor([3, 11, 14])
 PUBLISHED_WITH_1_OVER_N = {"gradcam", "hirescam", "xgradcam", "layercam"}
 GRADIENT = [method for method in CAM_METHODS if method != "cam"]
 DIVIDING = {"gradcam++", "xgradcam"}
-"""They divide by sums of features, which pass through zero where features are signed: there no two roundings agree."""
+"""Methods that divide by sums of features, which pass through zero if features are signed: there roundings differ."""
 GRIDS = [(2, 7, 7), (4, 7, 9), (6, 7, 8), (16, 8, 12)]
 
 
 def _published(method: str, a: Tensor, g: Tensor) -> Tensor:
-    """The formula of the paper before its last ReLU, for A and g [K, N] of one item and class, in float64: [N]."""
+    """Return the formula of the paper before its last ReLU [N], for A and g [K, N] of an item and class, in float64."""
     a, g = a.double(), g.double()
     if method == "gradcam":
         return g.mean(1) @ a
     if method == "hirescam":
         return (g * a).sum(0)
     if method == "xgradcam":
-        return ((g * a).sum(1) / a.sum(1)).nan_to_num(0) @ a  # a dead channel weighs nothing
+        return ((g * a).sum(1) / a.sum(1)).nan_to_num(0) @ a  # a dead channel has weight 0
     if method == "layercam":
         return (g.clamp(min=0) * a).sum(0)
     assert method == "gradcam++"
@@ -44,7 +46,7 @@ def _published(method: str, a: Tensor, g: Tensor) -> Tensor:
 
 @cache
 def _autograd(name: str) -> Tensor:
-    """d logit / d A [S, B, K, N] by plain autograd through the full head, one class after the other."""
+    """Return d logit / d A [S, B, K, N] by plain autograd through the full head, one class after the other."""
     made = features(name)
     maps = made.maps.clone().requires_grad_(True)
     logits = network(name).head(Features(maps, made.context))
@@ -52,27 +54,35 @@ def _autograd(name: str) -> Tensor:
     return torch.stack(gradients).flatten(3)
 
 
+@dataclass
+class _Head:
+    """A recognizer of which only the head is needed."""
+
+    function: Callable[[Features], Tensor]
+    linear: LinearHead | None = None
+
+    def head(self, features: Features) -> Tensor:
+        return self.function(features)
+
+
+def _without_linear(net: Recognizer) -> Any:
+    """Return the head of a network as if it were not linear, so that it is differentiated."""
+    return _Head(net.head)
+
+
+def _maps(method: str, head: Any, features: Features, classes: Tensor) -> Tensor:
+    return activation_maps(load_method(method), head, features, classes)
+
+
 @cache
 def _ours(name: str, method: str, *, closed: bool = True) -> Tensor:
-    """[B, S, T', h, w] through the room, with the arguments that the flow gives."""
-    net, made = network(name), features(name)
-    linear = net.linear if closed else None
-    grid = (made.maps.shape[2], made.maps.shape[3], made.maps.shape[4])
-    return activation_maps(
-        method,
-        made.maps,
-        CLASSES,
-        weight=None if linear is None else linear.weight,
-        pooling_weights=linear.coverage(grid) if linear and linear.coverage else None,
-        head=lambda maps: net.head(Features(maps, made.context)),
-    )
+    """Return the maps [B, S, T', h, w] of a network, in closed form if its head is linear, unless `closed` is False."""
+    net = network(name)
+    return _maps(method, net if closed else _without_linear(net), features(name), CLASSES)
 
 
 def _error(found: Tensor, true: Tensor) -> float:
     return float((found - true).norm() / true.norm())
-
-
-# --- every method on every family ---
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -84,7 +94,9 @@ def test_maps_are_the_published_formula_on_the_autograd_gradient(name: str) -> N
         if float(a.min()) < 0 and method in DIVIDING:
             continue
         maps = _ours(name, method).flatten(2)
-        true = torch.stack([torch.stack([_published(method, a[b], g[s, b]) for s in range(len(CLASSES))]) for b in range(len(a))])
+        true = torch.stack(
+            [torch.stack([_published(method, a[b], g[s, b]) for s in range(len(CLASSES))]) for b in range(len(a))]
+        )
         factor = n if method in PUBLISHED_WITH_1_OVER_N else 1
         assert _error(maps.double() / factor, true) <= 1e-5, method
 
@@ -98,7 +110,7 @@ def test_closed_form_and_head_gradient_agree(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LINEAR)
-@pytest.mark.parametrize("method", [name for name, method in CAM_METHODS.items() if method.complete])
+@pytest.mark.parametrize("method", [name for name in CAM_METHODS if load_method(name).complete])
 def test_complete_maps_add_up_to_the_logit(name: str, method: str) -> None:
     net = network(name)
     assert net.linear is not None
@@ -107,7 +119,7 @@ def test_complete_maps_add_up_to_the_logit(name: str, method: str) -> None:
 
 
 @pytest.mark.parametrize("name", CALLABLE)
-def test_a_network_without_a_linear_head_has_no_cam_but_all_others(name: str) -> None:
+def test_a_network_without_a_linear_head_has_every_method_but_cam(name: str) -> None:
     with pytest.raises(ModelError, match="use gradcam, hirescam") as caught:
         _ours(name, "cam")
     assert caught.value.exit_code == 6
@@ -116,12 +128,9 @@ def test_a_network_without_a_linear_head_has_no_cam_but_all_others(name: str) ->
         assert bool(maps.isfinite().all()) and float(maps.abs().max()) > 0, method
 
 
-# --- what the head's gradient is worth ---
-
-
 @contextmanager
 def _kept(module: nn.Module) -> Iterator[list[Tensor]]:
-    """The output of a module, kept with its gradient; hooks are for tests only."""
+    """Keep the output of a module with its gradient; hooks are for tests only."""
     outputs: list[Tensor] = []
 
     def keep(_: nn.Module, __: object, output: Tensor | tuple[Tensor, object]) -> None:
@@ -139,7 +148,7 @@ def _kept(module: nn.Module) -> Iterator[list[Tensor]]:
 @pytest.mark.parametrize(
     ("name", "layer"), [("vgg11", "features"), ("mvit_v2_s", "blocks.15.norm1"), ("convnext_tiny", "features")]
 )
-def test_the_head_gradient_is_that_of_the_whole_network(name: str, layer: str) -> None:
+def test_the_gradient_of_the_head_equals_that_of_the_whole_network(name: str, layer: str) -> None:
     net, x = network(name), clip(name).requires_grad_(True)
     with _kept(net.net.get_submodule(layer)) as outputs:
         net.net(x.squeeze(2) if net.clip_len == 1 else x)[:, 11].sum().backward()
@@ -153,7 +162,7 @@ def test_the_head_gradient_is_that_of_the_whole_network(name: str, layer: str) -
     assert _error(_ours(name, "gradcam")[:, 1], true) <= 1e-5
 
 
-def test_mvit_is_split_where_every_method_has_something_to_say() -> None:
+def test_mvit_is_split_where_no_method_gives_zero() -> None:
     """A block later the patches' gradient is 0; before the norm it is orthogonal to the patches, and HiResCAM is 0."""
     made = features("mvit_v2_s")
     assert made.context is not None and made.maps.shape[1:] == (768, 8, 7, 7)
@@ -164,33 +173,33 @@ def test_mvit_is_split_where_every_method_has_something_to_say() -> None:
         assert float(_ours("mvit_v2_s", method).std()) > 1e-3, method
 
 
-# --- pooling_weights ---
+def _pooled(weight: Tensor, bias: Tensor, *, closed: bool = True) -> _Head:
+    """Return the head of S3D: a stride-1 average pooling, the classifier and the mean."""
 
+    def head(features: Features) -> Tensor:
+        return torch.nn.functional.avg_pool3d(features.maps, (2, 7, 7), 1).mean((2, 3, 4)) @ weight.T + bias
 
-def _pooled(weight: Tensor, bias: Tensor) -> Callable[[Tensor], Tensor]:
-    """S3D's head: a stride-1 average pooling, the classifier, the mean."""
-    return lambda maps: torch.nn.functional.avg_pool3d(maps, (2, 7, 7), 1).mean((2, 3, 4)) @ weight.T + bias
+    return _Head(head, LinearHead(weight, bias, lambda grid: pooling_weights((2, 7, 7), grid)) if closed else None)
 
 
 @pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("method", GRADIENT)
-def test_pooling_that_is_not_uniform_is_honoured(method: str, grid: tuple[int, int, int]) -> None:
+def test_pooling_that_is_not_uniform_is_taken_into_account(method: str, grid: tuple[int, int, int]) -> None:
     maps, weight, bias = _random(grid)
     ids = torch.tensor([0, 4])
-    head = _pooled(weight, bias)
-    closed = activation_maps(method, maps, ids, weight=weight, pooling_weights=pooling_weights((2, 7, 7), grid), head=head)
-    assert _error(closed, activation_maps(method, maps, ids, weight=None, pooling_weights=None, head=head)) <= 1e-5
+    closed = _maps(method, _pooled(weight, bias), Features(maps), ids)
+    assert _error(closed, _maps(method, _pooled(weight, bias, closed=False), Features(maps), ids)) <= 1e-5
 
 
 @pytest.mark.parametrize("grid", GRIDS)
 def test_cam_adds_up_on_every_grid_of_s3d(grid: tuple[int, int, int]) -> None:
     maps, weight, bias = _random(grid)
     head = _pooled(weight, bias)
-    found = activation_maps("cam", maps, torch.arange(6), weight=weight, pooling_weights=pooling_weights((2, 7, 7), grid), head=head)
-    torch.testing.assert_close(found.mean((2, 3, 4)) + bias, head(maps), rtol=1e-5, atol=1e-5)
-    flat = activation_maps("gradcam", maps, torch.arange(6), weight=weight, pooling_weights=pooling_weights((2, 7, 7), grid), head=head)
+    found = _maps("cam", head, Features(maps), torch.arange(6))
+    torch.testing.assert_close(found.mean((2, 3, 4)) + bias, head.head(Features(maps)), rtol=1e-5, atol=1e-5)
+    uniform = _maps("gradcam", head, Features(maps), torch.arange(6))
     uneven = grid != (2, 7, 7)
-    assert torch.allclose(found, flat, rtol=1e-3) != uneven
+    assert torch.allclose(found, uniform, rtol=1e-3) != uneven
 
 
 def _random(grid: tuple[int, int, int], items: int = 2) -> tuple[Tensor, Tensor, Tensor]:
@@ -199,18 +208,20 @@ def _random(grid: tuple[int, int, int], items: int = 2) -> tuple[Tensor, Tensor,
     return maps, torch.randn(6, 32, generator=generator), torch.randn(6, generator=generator)
 
 
-# --- numbers ---
-
-
-def _linear(maps: Tensor, method: str, **change: object) -> Tensor:
+def _linear(maps: Tensor, method: str, *, closed: bool = True) -> Tensor:
+    """Return the maps of classes 1 and 2 of a fixed linear head."""
     weight, bias = _random((2, 7, 7))[1:]
-    settings = {"weight": weight, "coverage": None, "head": lambda a: a.mean((2, 3, 4)) @ weight.T + bias} | change
-    return activation_maps(method, maps, torch.tensor([1, 2]), **settings)  # type: ignore[arg-type]
+    head = _Head(
+        lambda features: features.maps.mean((2, 3, 4)) @ weight.T + bias, LinearHead(weight, bias) if closed else None
+    )
+    return _maps(method, head, Features(maps), torch.tensor([1, 2]))
 
 
 @pytest.mark.parametrize("method", CAM_METHODS)
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.bfloat16, 4e-3), (torch.float16, 5e-4)])
-def test_reduced_precision_costs_the_rounding_of_the_features_only(method: str, dtype: torch.dtype, bound: float) -> None:
+def test_reduced_precision_costs_no_more_than_the_rounding_of_the_features(
+    method: str, dtype: torch.dtype, bound: float
+) -> None:
     maps = _random((16, 7, 7))[0]
     found = _linear(maps.to(dtype), method)
     assert found.dtype is torch.float32
@@ -222,9 +233,9 @@ def test_reduced_precision_costs_the_rounding_of_the_features_only(method: str, 
 def test_a_callers_autocast_changes_nothing(method: str) -> None:
     maps = _random((2, 7, 7))[0]
     with torch.autocast("cpu", torch.bfloat16):
-        inside = _linear(maps, method), _linear(maps, method, weight=None)
+        inside = _linear(maps, method), _linear(maps, method, closed=False)
     assert torch.equal(inside[0], _linear(maps, method))
-    assert torch.equal(inside[1], _linear(maps, method, weight=None))
+    assert torch.equal(inside[1], _linear(maps, method, closed=False))
 
 
 @pytest.mark.parametrize("method", CAM_METHODS)
@@ -237,25 +248,26 @@ def test_memory_layout_changes_nothing(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", CAM_METHODS)
-def test_dead_channels_and_dead_features_give_numbers(method: str) -> None:
+def test_dead_channels_and_dead_features_give_finite_maps(method: str) -> None:
     maps = _random((2, 7, 7))[0]
     maps[:, ::3] = 0
     assert bool(_linear(maps, method).isfinite().all())
     assert float(_linear(torch.zeros_like(maps), method).abs().max()) == 0
     if method != "cam":
-        assert bool(_linear(maps, method, weight=None).isfinite().all())
-        assert float(_linear(torch.zeros_like(maps), method, weight=None).abs().max()) == 0
+        assert bool(_linear(maps, method, closed=False).isfinite().all())
+        assert float(_linear(torch.zeros_like(maps), method, closed=False).abs().max()) == 0
 
 
 def test_gradcam_plus_plus_does_not_fade_with_the_size_of_the_grid() -> None:
     """An absolute epsilon would drown g^2 = (w / N)^2; the same features repeated in time must give the same map."""
     small = _random((2, 7, 7))[0]
     large = small.repeat(1, 1, 16, 2, 2)
-    for weight in ({}, {"weight": None}):
-        torch.testing.assert_close(_linear(large, "gradcam++", **weight)[:, :, :2, :7, :7], _linear(small, "gradcam++", **weight))
+    for closed in (True, False):
+        found = _linear(large, "gradcam++", closed=closed)[:, :, :2, :7, :7]
+        torch.testing.assert_close(found, _linear(small, "gradcam++", closed=closed))
 
 
-def test_maps_are_signed_and_each_item_stands_for_itself() -> None:
+def test_maps_are_signed_and_items_of_a_batch_are_independent() -> None:
     maps = _random((2, 7, 7))[0]
     for method in CAM_METHODS:
         both = _linear(maps, method)
@@ -269,41 +281,28 @@ def test_an_unknown_method_is_explained() -> None:
     assert caught.value.exit_code == 2
 
 
-# --- where it runs ---
-
-
 @pytest.mark.parametrize("name", ["resnet18", "s3d", "vgg11", "convnext_tiny", "mobilenet_v3_small"])
-def test_maps_in_inference_mode_equal_those_outside_and_leave_no_trace(name: str) -> None:
+def test_maps_in_inference_mode_equal_those_outside_and_leave_no_gradients(name: str) -> None:
     net = network(name)
-    weight = None if net.linear is None else net.linear.weight
     with torch.inference_mode():
         made = net.features(clip(name))
     assert made.maps.is_inference()
-    grid = (made.maps.shape[2], made.maps.shape[3], made.maps.shape[4])
-    m = net.linear.coverage(grid) if net.linear and net.linear.coverage else None
-    for method in CAM_METHODS if weight is not None else GRADIENT:
+    for method in CAM_METHODS if net.linear is not None else GRADIENT:
         outside = _ours(name, method)
         with torch.inference_mode():
-            inside = activation_maps(method, made.maps, CLASSES, weight=weight, pooling_weights=m, head=lambda a: net.head(Features(a)))
+            inside = _maps(method, net, made, CLASSES)
             assert torch.is_inference_mode_enabled() and not torch.is_grad_enabled()
         assert not inside.requires_grad and not outside.requires_grad and outside.grad_fn is None
         torch.testing.assert_close(inside.clone(), outside)
     assert all(parameter.grad is None and not parameter.requires_grad for parameter in net.net.parameters())
 
 
-def test_mvit_in_inference_mode() -> None:
+def test_maps_of_mvit_in_inference_mode_equal_those_outside() -> None:
     net, made = network("mvit_v2_s"), features("mvit_v2_s")
     with torch.inference_mode():
         frozen = Features(made.maps.clone(), made.context.clone() if made.context is not None else None)
         assert frozen.maps.is_inference()
-        inside = activation_maps(
-            "gradcam",
-            frozen.maps,
-            CLASSES.clone(),
-            weight=None,
-            pooling_weights=None,
-            head=lambda a: net.head(Features(a, frozen.context)),
-        )
+        inside = _maps("gradcam", net, frozen, CLASSES.clone())
     torch.testing.assert_close(inside.clone(), _ours("mvit_v2_s", "gradcam"))
 
 
@@ -314,10 +313,10 @@ def test_a_network_in_training_keeps_its_gradients() -> None:
     assert layer.weight.grad is not None and maps.grad is not None
     before = layer.weight.grad.clone(), maps.grad.clone()
     for method in CAM_METHODS:
-        found = activation_maps(method, maps, torch.tensor([0]), weight=layer.weight, pooling_weights=None, head=lambda a: a)
-        assert not found.requires_grad
+        linear = _Head(lambda features: features.maps, LinearHead(layer.weight, layer.bias))
+        assert not _maps(method, linear, Features(maps), torch.tensor([0])).requires_grad
     for method in GRADIENT:
-        activation_maps(method, maps, torch.tensor([0]), weight=None, pooling_weights=None, head=lambda a: layer(a.mean((2, 3, 4))))
+        _maps(method, _Head(lambda a: layer(a.maps.mean((2, 3, 4)))), Features(maps), torch.tensor([0]))
     assert torch.equal(layer.weight.grad, before[0]) and torch.equal(maps.grad, before[1])
     assert maps.requires_grad
 
@@ -330,7 +329,7 @@ def test_threads_do_not_disturb_each_other() -> None:
     def maps(x: Tensor) -> Tensor:
         with torch.inference_mode():
             made = net.features(x)
-            return activation_maps("gradcam", made.maps, CLASSES, weight=None, pooling_weights=None, head=lambda a: net.head(Features(a)))
+            return _maps("gradcam", _without_linear(net), made, CLASSES)
 
     alone = [maps(x) for x in clips]
     found: dict[int, list[Tensor]] = {}
@@ -348,12 +347,9 @@ def test_threads_do_not_disturb_each_other() -> None:
             torch.testing.assert_close(one.clone(), alone[i].clone(), rtol=1e-4, atol=1e-5)
 
 
-# --- against others, where they are right ---
-
-
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("method", ["GradCAM", "HiResCAM", "XGradCAM", "LayerCAM"])
-def test_against_pytorch_grad_cam(method: str) -> None:
+def test_maps_equal_those_of_pytorch_grad_cam(method: str) -> None:
     import pytorch_grad_cam
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
@@ -377,7 +373,7 @@ def test_against_pytorch_grad_cam(method: str) -> None:
     ("theirs", "method"), [("CAM", "cam"), ("GradCAM", "gradcam"), ("XGradCAM", "xgradcam"), ("LayerCAM", "layercam")]
 )
 @pytest.mark.parametrize("name", ["r3d_18", "mc3_18", "resnet18"])
-def test_against_torchcam(name: str, theirs: str, method: str) -> None:
+def test_maps_equal_those_of_torchcam(name: str, theirs: str, method: str) -> None:
     import torchcam.methods
 
     net = network(name).net

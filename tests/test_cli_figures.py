@@ -1,4 +1,4 @@
-"""`camreel figures`: what is made, how it is called, what is refused, and how it stops."""
+"""`camreel figures`: names and content of the videos, refused values, and stopping by a signal."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from camreel.errors import ConfigError
 from camreel.sources import open_source
 from camreel.synthetic import SPLITS, Film
 from camreel.synthetic import film as make
-from tests.test_figures_write import make_film
+from tests.test_synthetic_write import make_film
 
 
 @dataclass
 class World:
-    """Stands for `camreel.synthetic.film`; remembers what it was asked for."""
+    """A stub of `camreel.synthetic.film` that records its calls."""
 
     calls: list[dict[str, Any]] = field(default_factory=list)
     before: Callable[[int], None] = lambda count: None
-    """Called with the number of films so far before each one."""
+    """Called with the number of films so far, before each one."""
 
     def film(self, seed: int, *, split: str, size: tuple[int, int], frames: int, rate: float) -> Film:
         self.before(len(self.calls))
@@ -38,7 +38,7 @@ class World:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
-    """The stub in place of the action world, in an empty folder."""
+    """Replace the action world by the stub, in an empty folder."""
     stub = World()
     monkeypatch.setattr("camreel.synthetic.film", stub.film)
     monkeypatch.chdir(tmp_path)
@@ -68,7 +68,7 @@ def files(*stems: str) -> list[str]:
     return sorted(f"{stem}{tail}" for stem in stems for tail in (".mp4", ".truth.json", ".masks.npz"))
 
 
-def test_it_makes_real_videos_with_truth_that_fits(run, tmp_path):
+def test_videos_are_playable_and_their_truth_fits(run, tmp_path):
     code, err = run(str(tmp_path / "new" / "out"), "--videos", "2", "--seed", "4", "--split", "pair", *SHORT)
     assert code == 0 and names(tmp_path / "new" / "out") == files("pair-0004", "pair-0005")
     assert "1 of 2" in err and "pair-0005.mp4" in err
@@ -82,24 +82,22 @@ def test_it_makes_real_videos_with_truth_that_fits(run, tmp_path):
         assert len(list(source)) == 6
 
 
-def test_the_flags_say_what_is_made(world, run):
-    assert (
-        run("out", "--videos", "2", "--seconds", "0.5", "--size", "96x64", "--rate", "12", "--seed", "7", "--split", "crowd")[0]
-        == 0
-    )
+def test_flags_set_number_length_size_rate_seed_and_split(world, run):
+    flags = "--videos 2 --seconds 0.5 --size 96x64 --rate 12 --seed 7 --split crowd"
+    assert run("out", *flags.split())[0] == 0
     common = {"split": "crowd", "size": (96, 64), "frames": 6, "rate": 12.0}
     assert world.calls == [{"seed": 7, **common}, {"seed": 8, **common}]
 
 
-def test_mixed_takes_every_split_in_turn_and_seeds_count_on():
-    plans = plan_videos(Path("out"), "mixed", 3, len(SPLITS) + 1)
-    assert [plan.split for plan in plans] == [*SPLITS, SPLITS[0]]
-    assert [plan.seed for plan in plans] == list(range(3, 4 + len(SPLITS)))
-    assert [plan.path for plan in plans[:2]] == [Path("out/single-0003.mp4"), Path("out/pair-0004.mp4")]
-    assert len({plan.path for plan in plans}) == len(plans)
+def test_mixed_takes_every_split_in_turn_and_seeds_count_up():
+    plan = plan_videos(Path("out"), "mixed", 3, len(SPLITS) + 1)
+    assert [video.split for video in plan] == [*SPLITS, SPLITS[0]]
+    assert [video.seed for video in plan] == list(range(3, 4 + len(SPLITS)))
+    assert [video.path for video in plan[:2]] == [Path("out/single-0003.mp4"), Path("out/pair-0004.mp4")]
+    assert len({video.path for video in plan}) == len(plan)
 
 
-def test_compressed_videos_are_compressed_unless_told_otherwise(world, run, monkeypatch):
+def test_compressed_videos_have_a_higher_rate_factor_by_default(world, run, monkeypatch):
     seen: list[int] = []
     monkeypatch.setattr("camreel.synthetic.write.write_film", lambda path, film, rate, crf: seen.append(crf))
     run("a", "--videos", "1", "--split", "compressed", *SHORT)
@@ -108,7 +106,7 @@ def test_compressed_videos_are_compressed_unless_told_otherwise(world, run, monk
     assert seen == [38, 23, 30]
 
 
-def test_what_exists_is_replaced_only_when_told_so(world, run):
+def test_existing_files_are_replaced_only_with_overwrite(world, run):
     assert run("out", "--videos", "1", "--split", "pair", *SHORT)[0] == 0
     Path("out/pair-0001.mp4").unlink()
     before = Path("out/pair-0001.truth.json").stat().st_mtime_ns
@@ -120,14 +118,14 @@ def test_what_exists_is_replaced_only_when_told_so(world, run):
 
 
 @pytest.mark.parametrize(("stopper", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_leaves_whole_videos_only(world, run, stopper, code):
+def test_a_signal_leaves_complete_videos_only(world, run, stopper, code):
     world.before = lambda count: os.kill(os.getpid(), stopper) if count == 2 else None
     got, err = run("out", "--videos", "5", "--split", "single", *SHORT)
     assert got == code and "stopped" in err and "2 of 5" in err
     assert names() == files("single-0001", "single-0002")
 
 
-def test_quiet_says_nothing(world, run):
+def test_quiet_prints_nothing(world, run):
     assert run("out", "--videos", "1", "-q", *SHORT) == (0, "")
 
 
@@ -145,7 +143,7 @@ def test_quiet_says_nothing(world, run):
         (["--crf", "52"], ["--crf"]),
     ],
 )
-def test_what_cannot_be_is_refused_before_any_work(world, run, words, parts):
+def test_impossible_values_are_refused_before_any_work(world, run, words, parts):
     code, err = run("out", *words)
     flat = " ".join(err.split())
     assert code == 2 and all(part in flat for part in parts), err
@@ -161,12 +159,12 @@ def test_a_folder_that_cannot_be_written_is_an_output_error(world, run):
 
 
 def test_a_folder_without_permission_is_an_output_error(world, run, monkeypatch):
-    monkeypatch.setattr("camreel.cli.figures.os.access", lambda path, mode: False)
+    monkeypatch.setattr("camreel.runtime.files.os.access", lambda path, mode: False)
     code, err = run("out", "--videos", "1", *SHORT)
     assert code == 5 and "permission denied" in err and not world.calls
 
 
-def test_sizes_are_read_as_people_write_them():
+def test_sizes_may_have_spaces_and_a_capital_x():
     assert parse_size(" 640X360") == (640, 360)
     with pytest.raises(ConfigError):
         parse_size("640x-360")

@@ -1,4 +1,4 @@
-"""Our own network: what it is made of, its maps over a stream, and the weights that come with it."""
+"""The network `figures`: its layers, its maps in clips and streams, and its bundled weights."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from camreel.errors import ModelError
 from camreel.interfaces import Features, Geometry
 from camreel.models.catalog import catalog
 from camreel.models.checkpoint import read, save
-from camreel.models.figures import FAMILY, MARGIN, FiguresNet, fresh
+from camreel.models.figures import FIGURES, MARGIN, FiguresNet, fresh
 from camreel.models.geometry import measure_geometry
 from camreel.models.loading import load
-from camreel.models.registry import ARCHITECTURES
+from camreel.models.registry import ARCHITECTURES, architecture
 from camreel.models.torch_recognizer import TorchRecognizer
 from camreel.recognize.backend import Backend
+from camreel.recognize.batches import NetworkPlan
 from camreel.recognize.stage import recognize
-from camreel.stages.sample import fit_input, sample
+from camreel.stages.sample import Sampling, fit_input, sample
 from camreel.stages.stitch import stitch
-from camreel.stages.windows import windows
+from camreel.stages.windows import Windowing, windows
 from camreel.structures import ClassSelection, Clip, ClipActivation, Grid
 from tests.make import numbered
 from tests.networks import network
@@ -34,15 +35,12 @@ def video(samples: int, clips: int = 1, seed: int = 0) -> Tensor:
     return torch.randn(clips, 3, samples, 32, 48, generator=torch.Generator().manual_seed(seed))
 
 
-# --- what it is made of ---
-
-
-def test_it_is_small_in_memory_and_on_disk(tmp_path: Path) -> None:
+def test_the_network_is_small_in_memory_and_on_disk(tmp_path: Path) -> None:
     net = fresh(15, seed=0)
     assert sum(parameter.numel() for parameter in net.parameters()) <= 3_000_000
     path = tmp_path / "figures.safetensors"
-    assert FAMILY.bundle is not None
-    save(path, net.state_dict(), FAMILY.bundle.blank)
+    assert FIGURES.bundle is not None
+    save(path, net.state_dict(), FIGURES.bundle.blank)
     assert path.stat().st_size < 10_000_000
 
 
@@ -51,7 +49,7 @@ def test_every_sample_has_a_map_with_a_cell_for_every_8_pixels() -> None:
         assert fresh(15, seed=0).features(torch.zeros(2, 3, 5, 88, 152)).shape == (2, 256, 5, 11, 19)
 
 
-def test_the_seed_decides_the_weights_and_the_random_state_is_left_alone() -> None:
+def test_the_seed_decides_the_weights_and_the_global_random_state_is_unchanged() -> None:
     before = torch.random.get_rng_state()
     first, second, other = (fresh(4, seed, bias=-3.0) for seed in (1, 1, 2))
     assert torch.equal(torch.random.get_rng_state(), before)
@@ -60,21 +58,21 @@ def test_the_seed_decides_the_weights_and_the_random_state_is_left_alone() -> No
     assert first.classifier.bias.tolist() == [-3.0] * 4
 
 
-def test_it_learns_a_movement_that_no_single_picture_shows() -> None:
-    """Bars that move right or left: told apart from clip-level labels within a few steps."""
+def test_a_movement_that_no_single_picture_shows_is_learned() -> None:
+    """Bars that move right or left are distinguished by clip-level labels within a few steps."""
     net = fresh(2, seed=0)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3)
     clips, labels = bars(8)
     for _ in range(12):
         loss = nn.functional.binary_cross_entropy_with_logits(net(clips), labels)
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
     assert float(loss.detach()) < 0.2
 
 
 def bars(count: int) -> tuple[Tensor, Tensor]:
-    """Clips [N, 3, 6, 32, 32] of stripes that move by 2 pixels a sample, and which way [N, 2]."""
+    """Return clips [N, 3, 6, 32, 32] of stripes that move by 2 pixels per sample, and their directions [N, 2]."""
     generator = torch.Generator().manual_seed(0)
     right = torch.arange(count) % 2 == 0
     phase = torch.rand(count, 1, 1, generator=generator) * 16
@@ -83,14 +81,14 @@ def bars(count: int) -> tuple[Tensor, Tensor]:
     return waves[:, None, :, None, :].expand(-1, 3, -1, 32, -1).contiguous(), torch.stack((right, ~right), 1).float()
 
 
-@pytest.mark.parametrize(("inputs", "blind"), [("rgb", slice(3, 6)), ("difference", slice(0, 3))])
-def test_what_it_does_not_see_stays_without_weight_and_the_rest_works_as_any_other(inputs: str, blind: slice) -> None:
+@pytest.mark.parametrize(("inputs", "unused"), [("rgb", slice(3, 6)), ("difference", slice(0, 3))])
+def test_unused_inputs_keep_zero_weights_and_the_network_works_as_any_other(inputs: str, unused: slice) -> None:
     net = fresh(2, seed=0, inputs=inputs)  # type: ignore[arg-type]
-    optimiser = torch.optim.AdamW(net.parameters(), lr=1e-2)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=1e-2)
     clips = video(4, clips=2)
     net(clips).sum().backward()
-    optimiser.step()
-    assert not bool(net.stem[0][0].weight[:, blind].any())  # type: ignore[index]
+    optimizer.step()
+    assert not bool(net.stem[0][0].weight[:, unused].any())  # type: ignore[index]
     plain = FiguresNet(2)
     plain.load_state_dict(net.state_dict())
     with torch.no_grad():
@@ -106,24 +104,15 @@ def test_a_network_of_differences_sees_nothing_in_a_still_video() -> None:
         assert not torch.equal(moving.features(still), moving.features(torch.zeros_like(still)))
 
 
-# --- where its cells lie, and over a stream ---
-
-
-def test_its_geometry_is_what_is_measured() -> None:
-    """On a network that sees pictures alone: in the measurement, which makes weights positive, a difference has no place."""
-
-    class Pictures(FiguresNet):
-        clip_len = 32
-
-        def features(self, x: Tensor, ends: tuple[bool, bool] = (True, True)) -> Features:  # type: ignore[override]
-            return Features(super().features(x, ends))
-
-    measured = measure_geometry(Pictures(2, "rgb"))
+def test_the_stated_geometry_is_the_measured_one() -> None:
+    """On a network of pictures alone: the measurement makes weights positive, so that differences would cancel."""
+    net = FiguresNet(2, "rgb").eval()
+    measured = measure_geometry(lambda x: Features(net.features(x)), clip_len=32)
     assert measured == Geometry((0.0, 0.0, 0.0), (1.0, 8.0, 8.0), margin=9)
-    assert replace(measured, margin=10) == ARCHITECTURES["figures"].geometry
+    assert replace(measured, margin=10) == architecture("figures").geometry
 
 
-def test_the_margin_is_what_the_network_reaches() -> None:
+def test_the_margin_is_the_reach_of_the_network() -> None:
     """A changed sample changes the maps from 9 samples before it to 10 after it."""
     net, x = network("figures"), video(30)
     other = x.clone()
@@ -135,7 +124,7 @@ def test_the_margin_is_what_the_network_reaches() -> None:
 
 
 @pytest.mark.parametrize("folded", [False, True])
-def test_trimmed_clips_are_that_part_of_the_whole(folded: bool) -> None:
+def test_trimmed_clips_equal_that_part_of_the_whole_video(folded: bool) -> None:
     net, x = load("figures", "random"), video(40, clips=2)
     if folded:
         net.to("cpu")
@@ -148,20 +137,20 @@ def test_trimmed_clips_are_that_part_of_the_whole(folded: bool) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 25, 70])
-def test_a_streamed_video_has_the_maps_of_one_pass_over_it(count: int) -> None:
-    """Through windows, recognize and stitch, the ends of the video included; at the network's own rate every frame is a knot."""
-    sizes = [fit_input(64, 48, 32, fixed=False, smooth=False, fill=(0, 0, 0))]
-    frames = list(sample(numbered(count, rate=12.0), 12.0, 1 / 12, sizes))
-    clips = list(windows(frames, 32, 32 - 2 * MARGIN, MARGIN))
+def test_clips_have_the_maps_of_one_pass_over_the_video(count: int) -> None:
+    """Through windows, recognize and stitch, with the ends of the video; each frame is a sample."""
+    frames = list(sample(numbered(count, rate=12.0), Sampling((fit_input((64, 48), 32),), 12.0, 1 / 12)))
+    clips = list(windows(frames, Windowing(32, 32 - 2 * MARGIN, MARGIN)))
     assert len(clips) == max(1, -(-(count - 2 * MARGIN) // 12))
     streamed = np.stack([activation.maps for activation in stitch(_recognize(clips))])
-    (whole,) = _recognize(list(windows(frames, 99, 99 - 2 * MARGIN, MARGIN)))
+    (whole,) = _recognize(list(windows(frames, Windowing(99, 99 - 2 * MARGIN, MARGIN))))
     assert streamed.shape == (count, 3, 4, 6) and whole.error is not None and whole.error < 1e-5
     np.testing.assert_allclose(streamed, whole.maps.swapaxes(0, 1), rtol=0, atol=1e-5 * float(np.abs(whole.maps).max()))
 
 
 def _recognize(clips: list[Clip]) -> Iterator[ClipActivation]:
-    return recognize(clips, network("figures"), _cam, ClassSelection((0, 7, 14)), Grid((0, 0), (8, 8)), backend=Backend())
+    selection = ClassSelection((0, 7, 14))
+    return recognize(clips, NetworkPlan(network("figures"), Backend(), _cam, selection, Grid((0, 0), (8, 8))))
 
 
 def _cam(recognizer: TorchRecognizer, features: Features, classes: Tensor) -> Tensor:
@@ -177,16 +166,14 @@ def test_the_two_layouts_of_a_clip_give_the_same_maps() -> None:
         torch.testing.assert_close(net.features(last).maps, net.features(x).maps, rtol=1e-5, atol=1e-5)
 
 
-# --- its weights ---
-
-
 @pytest.fixture
 def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the bundled weights are looked for in a test: a file that is not there."""
-    assert FAMILY.bundle is not None
+    """Return the path of the bundled weights in a test: a file that does not exist."""
+    assert FIGURES.bundle is not None
     path = tmp_path / "figures.safetensors"
-    row = replace(FAMILY, bundle=replace(FAMILY.bundle, path=path))
-    monkeypatch.setitem(ARCHITECTURES, "figures", row)
+    row = replace(FIGURES, bundle=replace(FIGURES.bundle, path=path))
+    monkeypatch.setattr("camreel.models.figures.FIGURES", row)
+    assert ARCHITECTURES["figures"] == "camreel.models.figures:FIGURES"
     return path
 
 
@@ -201,28 +188,28 @@ def test_missing_bundled_weights_are_explained(bundled: Path) -> None:
 
 
 def test_bundled_weights_are_loaded_with_the_names_of_their_classes(bundled: Path) -> None:
-    assert FAMILY.bundle is not None
+    assert FIGURES.bundle is not None
     net = fresh(2, seed=3)
-    metadata = FAMILY.bundle.blank.model_copy(update={"classes": ("hop", "skip"), "threshold": 0.3})
+    metadata = FIGURES.bundle.blank.model_copy(update={"classes": ("hop", "skip"), "threshold": 0.3})
     save(bundled, net.state_dict(), metadata)
     for weights in ("default", "bundled"):
         loaded = load("figures", weights)
         assert (loaded.name, loaded.weights, loaded.classes) == ("figures", "bundled", ("hop", "skip"))
         assert loaded.sha256 == read(bundled)[2] and loaded.threshold == 0.3 and loaded.multilabel
         with torch.no_grad():
-            assert torch.equal(loaded.features(video(4)).maps, FAMILY.features(net.eval(), video(4)).maps)
+            assert torch.equal(loaded.features(video(4)).maps, FIGURES.features(net.eval(), video(4)).maps)
     card = catalog()[0]
     assert card.cached and card.path == bundled and card.size_mb == bundled.stat().st_size / 1e6
 
 
-def test_a_checkpoint_of_it_loads_by_its_file_name(tmp_path: Path) -> None:
-    assert FAMILY.bundle is not None
+def test_a_checkpoint_loads_by_its_file_name(tmp_path: Path) -> None:
+    assert FIGURES.bundle is not None
     net = fresh(15, seed=4, inputs="difference")
-    save(tmp_path / "mine.safetensors", net.state_dict(), FAMILY.bundle.blank)
+    save(tmp_path / "mine.safetensors", net.state_dict(), FIGURES.bundle.blank)
     for loaded in (load(str(tmp_path / "mine.safetensors")), load("figures", str(tmp_path / "mine.safetensors"))):
         assert loaded.name == "figures" and loaded.weights == "mine.safetensors" and loaded.size == 112
         with torch.no_grad():
-            torch.testing.assert_close(loaded.features(video(4)).maps, FAMILY.features(net.eval(), video(4)).maps)
+            torch.testing.assert_close(loaded.features(video(4)).maps, FIGURES.features(net.eval(), video(4)).maps)
 
 
 def test_other_names_of_weights_are_refused(bundled: Path) -> None:
@@ -230,28 +217,33 @@ def test_other_names_of_weights_are_refused(bundled: Path) -> None:
         load("figures", "KINETICS400_V1")
 
 
-def test_random_weights_name_no_classes_and_are_multilabel() -> None:
+def test_random_weights_have_placeholder_class_names_and_are_multilabel() -> None:
     net = network("figures")
     assert net.classes == tuple(f"class {number}" for number in range(15))
     assert net.multilabel and (net.clip_len, net.frame_rate, net.size) == (32, 12.0, 112)
 
 
-def test_the_weights_that_come_with_camreel_fit_what_the_table_says() -> None:
-    assert FAMILY.bundle is not None
-    if not FAMILY.bundle.path.exists():
+def test_the_bundled_weights_fit_the_stated_metadata() -> None:
+    assert FIGURES.bundle is not None
+    if not FIGURES.bundle.path.exists():
         pytest.skip("the bundled weights are not made yet")
-    net, blank = load("figures"), FAMILY.bundle.blank
+    net, blank = load("figures"), FIGURES.bundle.blank
     assert len(net.classes) == len(blank.classes)
-    assert (net.mean, net.std, net.clip_len, net.frame_rate) == (blank.mean, blank.std, blank.clip_len, blank.frame_rate)
-    assert net.multilabel and FAMILY.bundle.path.stat().st_size < 10_000_000
+    assert (net.mean, net.std, net.clip_len, net.frame_rate) == (
+        blank.mean,
+        blank.std,
+        blank.clip_len,
+        blank.frame_rate,
+    )
+    assert net.multilabel and FIGURES.bundle.path.stat().st_size < 10_000_000
 
 
 @pytest.mark.parametrize("samples", [1, 2, 3, 12, 30])
-def test_time_turns_back_at_the_ends_of_the_video(samples: int) -> None:
+def test_clips_are_reflected_at_the_ends_of_the_video(samples: int) -> None:
     net = fresh(3, seed=5).eval()
     x = video(samples)
     swing = [*range(samples), *range(samples - 2, 0, -1)]
     at = [swing[i % len(swing)] for i in range(-MARGIN, samples + MARGIN)]
     with torch.no_grad():
-        longer = FAMILY.features(net, x[:, :, at]).maps
-        torch.testing.assert_close(FAMILY.features(net, x).maps, longer[:, :, MARGIN:-MARGIN])
+        longer = FIGURES.features(net, x[:, :, at]).maps
+        torch.testing.assert_close(FIGURES.features(net, x).maps, longer[:, :, MARGIN:-MARGIN])

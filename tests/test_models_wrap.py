@@ -169,3 +169,20 @@ def test_a_wrapped_network_goes_through_the_whole_program(tmp_path):
     summary = camreel.process(clip, recognizer=recognizer, records=tmp_path / "out.jsonl")
     assert summary.frames.written == 12
     assert summary.completeness_error < 1e-3
+
+
+def test_a_layer_before_the_last_one_is_mapped_by_the_gradient_of_the_rest():
+    net = FunctionalPooling()
+    recognizer = camreel.wrap(net, ("a", "b", "c"), layer="first")
+    assert recognizer.linear is None
+    clip = torch.randn((1, 3, 1, 64, 96), generator=torch.Generator().manual_seed(1))
+    features = recognizer.features(clip)
+    assert features.maps.shape == (1, 6, 1, 32, 48)
+    torch.testing.assert_close(recognizer.head(features), net(clip.squeeze(2)))
+
+
+def test_the_callers_module_gets_no_hooks():
+    net = FunctionalPooling()
+    camreel.wrap(net, ("a", "b", "c"))
+    camreel.wrap(net, ("a", "b", "c"), layer="first")
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())

@@ -205,6 +205,7 @@ class _Run:
 
     source: Source
     plan: RunPlan
+    stages: list[Stage]
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -216,11 +217,11 @@ class _Run:
         start, end = self.config.start, self.config.end
         self.source = self.own.enter_context(open_source(uri, start=start, end=end, audio=False))
         self.plan = make_plan(self.source.info, recognizer, self.config)
+        self.stages = build_stages(self.plan, stats=self.stats)
 
     def localizations(self) -> Generator[Localization]:
         with self.own as own:
-            stages = build_stages(self.plan, stats=self.stats)
-            for localization in run_stages(self.source, stages, self.stats, own):
+            for localization in run_stages(self.source, self.stages, self.stats, own):
                 self.stats.count_written(localization)
                 yield localization
             self.summary = _summarize(self.source, self.stats, ())

@@ -1,36 +1,52 @@
-"""`camreel figures`: videos of the action world, with the truth beside them."""
+"""`camreel figures`: synthetic videos with their ground truth beside them."""
 
 from __future__ import annotations
 
 import math
-import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
-from camreel.cli.batch import StopRequest, exit_code, stop_signals
+from camreel.cli.batch import exit_code, stop_signals
 from camreel.cli.flags import Debug, Quiet, Verbose
 from camreel.cli.terminal import Terminal
-from camreel.errors import ConfigError, OutputError, nearest
+from camreel.errors import ConfigError, nearest
+from camreel.runtime.files import make_folder
 
 MIXED, TRAIN = "mixed", "train"
-CRF, COARSE = 23, 38
-"""Quality, and that of the split "compressed"."""
-SIDES = (48, 4096)
+"""Names of distributions beside the splits."""
+DEFAULT_CRF, COMPRESSED_CRF = 23, 38
+"""Constant rate factor of most videos, and of the split "compressed"."""
+MIN_SIDE, MAX_SIDE = 48, 4096
 """Pixels of the shortest and the longest side."""
-MEMORY = 2_000_000_000
-"""Bytes of pictures that one film may have: it is made as a whole."""
+MAX_PICTURE_BYTES = 2_000_000_000
+"""Memory that the pictures of one video may take: all of them are made before the first is encoded."""
 
 
-class Plan(NamedTuple):
-    """One video to make."""
+@dataclass(frozen=True, slots=True)
+class SyntheticVideo:
+    """A video to make."""
 
     path: Path
     split: str
     seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFormat:
+    """Size, length and quality of the videos."""
+
+    size: tuple[int, int]
+    """Width and height in pixels."""
+    frames: int
+    rate: float
+    """Frames per second."""
+    crf: int | None
+    """Constant rate factor; None: the default of the split."""
 
 
 def figures(
@@ -49,7 +65,10 @@ def figures(
     crf: Annotated[
         int | None,
         typer.Option(
-            min=0, max=51, metavar="NUMBER", help=rf"quality, lower is better \[default: {CRF}; compressed: {COARSE}]"
+            min=0,
+            max=51,
+            metavar="NUMBER",
+            help=rf"quality, lower is better \[default: {DEFAULT_CRF}; compressed: {COMPRESSED_CRF}]",
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace videos that exist")] = False,
@@ -63,53 +82,57 @@ def figures(
     pair-0003.masks.npz. The name says the split and the seed, which make the
     same video again.
     """
-    plans = plan_videos(folder, split, seed, videos)
-    shape, frames = parse_size(size), _count_frames(seconds, rate)
-    _check_memory(shape, frames)
-    _check_existing(plans, overwrite)
-    _make_folder(folder)
+    plan = plan_videos(folder, split, seed, videos)
+    video_format = VideoFormat(parse_size(size), _count_frames(seconds, rate), rate, crf)
+    _check_memory(video_format)
+    _check_existing(plan, overwrite)
+    make_folder(folder)
     try:
         with stop_signals() as stop:
-            _make(plans, shape, frames, rate, crf, context.obj, stop)
+            _make_videos(plan, video_format, context.obj, stop.check)
     except KeyboardInterrupt as error:
         context.obj.note(f"stopped; the videos in {folder} are complete")
         raise typer.Exit(exit_code(error)) from None
 
 
-def plan_videos(folder: Path, split: str, seed: int, count: int) -> list[Plan]:
-    """Names the videos.
+def plan_videos(folder: Path, split: str, seed: int, count: int) -> list[SyntheticVideo]:
+    """Name the videos to make.
 
     Args:
-        folder: where they go.
+        folder: where the videos go.
         split: one of the splits, "train", or "mixed" for all splits in turn.
-        seed: of the first video.
-        count: how many.
+        seed: seed of the first video; the next ones count up.
+        count: number of videos.
 
     Raises:
         ConfigError: there is no such split.
+
+    Example:
+        >>> [video.path.name for video in plan_videos(Path("out"), "mixed", 3, 2)]
+        ['single-0003.mp4', 'pair-0004.mp4']
     """
     from camreel.synthetic import SPLITS
 
     names = (MIXED, TRAIN, *SPLITS)
     if split not in names:
         raise ConfigError(f"unknown split '{split}'", f"there are {', '.join(names)}", nearest(split, names))
-    turns = SPLITS if split == MIXED else (split,)
-    chosen = [(turns[index % len(turns)], seed + index) for index in range(count)]
-    return [Plan(folder / f"{name}-{number:04d}.mp4", name, number) for name, number in chosen]
+    cycle = SPLITS if split == MIXED else (split,)
+    chosen = [(cycle[index % len(cycle)], seed + index) for index in range(count)]
+    return [SyntheticVideo(folder / f"{name}-{number:04d}.mp4", name, number) for name, number in chosen]
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Width and height of "640x360".
+    """Convert a size as people write it ("640x360") to width and height.
 
     Raises:
-        ConfigError: it is no size, or none that H.264 players show.
+        ConfigError: the text is not a size, or players do not show H.264 of this size.
     """
     match = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", text.strip())
     if match is None:
         raise ConfigError(f"--size {text} is no size", todo="write width and height, as in 640x360")
     width, height = int(match[1]), int(match[2])
-    if not SIDES[0] <= min(width, height) <= max(width, height) <= SIDES[1]:
-        raise ConfigError(f"--size {text} is not possible", f"each side has {SIDES[0]} to {SIDES[1]} pixels")
+    if not MIN_SIDE <= min(width, height) <= max(width, height) <= MAX_SIDE:
+        raise ConfigError(f"--size {text} is not possible", f"each side has {MIN_SIDE} to {MAX_SIDE} pixels")
     if width % 2 or height % 2:
         even = f"{width + width % 2}x{height + height % 2}"
         raise ConfigError(f"--size {text} is odd", "players show H.264 of even sizes only", f"write {even}")
@@ -124,20 +147,21 @@ def _count_frames(seconds: float, rate: float) -> int:
     return max(1, round(seconds * rate))
 
 
-def _check_memory(size: tuple[int, int], frames: int) -> None:
-    need = 3 * size[0] * size[1] * frames
-    if need > MEMORY:
+def _check_memory(video_format: VideoFormat) -> None:
+    width, height = video_format.size
+    needed = 3 * width * height * video_format.frames
+    if needed > MAX_PICTURE_BYTES:
         raise ConfigError(
-            f"{frames} frames of {size[0]}x{size[1]} are too much",
-            f"they need {need / 1e9:.1f} GB of memory, and a video may have {MEMORY / 1e9:.0f} GB",
+            f"{video_format.frames} frames of {width}x{height} are too much",
+            f"they need {needed / 1e9:.1f} GB of memory, and a video may have {MAX_PICTURE_BYTES / 1e9:.0f} GB",
             "make shorter videos with --seconds, or smaller ones with --size",
         )
 
 
-def _check_existing(plans: Sequence[Plan], overwrite: bool) -> None:
+def _check_existing(plan: Sequence[SyntheticVideo], overwrite: bool) -> None:
     from camreel.annotations import truth_files
 
-    existing = [path for plan in plans for path in (plan.path, *truth_files(plan.path)) if path.exists()]
+    existing = [path for video in plan for path in (video.path, *truth_files(video.path)) if path.exists()]
     if existing and not overwrite:
         more = f" and {len(existing) - 1} more already exist" if len(existing) > 1 else " already exists"
         raise ConfigError(
@@ -145,37 +169,28 @@ def _check_existing(plans: Sequence[Plan], overwrite: bool) -> None:
         )
 
 
-def _make_folder(folder: Path) -> None:
-    todo = "choose another folder"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}", error.strerror or str(error), todo) from None
-    if not os.access(folder, os.W_OK):
-        raise OutputError(f"cannot write to the folder {folder}", "permission denied", todo)
-
-
-def _make(
-    plans: Sequence[Plan],
-    size: tuple[int, int],
-    frames: int,
-    rate: float,
-    crf: int | None,
-    terminal: Terminal,
-    stop: StopRequest,
+def _make_videos(
+    plan: Sequence[SyntheticVideo], video_format: VideoFormat, terminal: Terminal, check: Callable[[], None]
 ) -> None:
-    for number, plan in enumerate(plans, 1):
-        labels = _make_one(plan, size, frames, rate, crf)
-        terminal.note(f"{number} of {len(plans)}: {plan.path}: {', '.join(labels) or 'nothing'}")
-        stop.check()
+    """Make all videos; `check` is called after each one and may raise KeyboardInterrupt."""
+    for number, video in enumerate(plan, 1):
+        labels = _make_video(video, video_format)
+        terminal.note(f"{number} of {len(plan)}: {video.path}: {', '.join(labels) or 'nothing'}")
+        check()
 
 
-def _make_one(plan: Plan, size: tuple[int, int], frames: int, rate: float, crf: int | None) -> list[str]:
-    """Makes a video and says what is done in it. A function of its own, so that a film is gone before the next one is made."""
+def _make_video(video: SyntheticVideo, video_format: VideoFormat) -> list[str]:
+    """Make a video and return the labels of its actions.
+
+    The film is local to this function, so that its memory is free before the next one is made.
+    """
     from camreel.synthetic import film
-    from camreel.synthetic.write import write_pair
+    from camreel.synthetic.write import write_film_with_truth
 
-    made = film(plan.seed, split=plan.split, size=size, frames=frames, rate=rate)
-    quality = crf if crf is not None else COARSE if plan.split == "compressed" else CRF
-    write_pair(plan.path, made, rate, quality, seed=plan.seed, split=plan.split)
+    size, frames, rate = video_format.size, video_format.frames, video_format.rate
+    made = film(video.seed, split=video.split, size=size, frames=frames, rate=rate)
+    crf = video_format.crf
+    if crf is None:
+        crf = COMPRESSED_CRF if video.split == "compressed" else DEFAULT_CRF
+    write_film_with_truth(video.path, made, rate, crf, seed=video.seed, split=video.split)
     return sorted({made.truth.classes[action] for action in made.truth.actions.flat if action >= 0})

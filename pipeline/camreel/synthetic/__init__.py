@@ -1,13 +1,17 @@
-"""The action world: procedural films of people doing things, with perfect truth.
+"""The action world: synthetic films of drawn people who perform actions, with complete ground truth.
 
-Articulated figures of capsules (forward kinematics for trunk and legs, two-bone inverse kinematics for arms) with random bodies,
-clothes, views and tempos. Nothing in it is copied from anywhere.
+People are articulated figures of capsules (forward kinematics for legs and torso, two-bone inverse kinematics for arms)
+with random bodies, clothes, viewpoints and tempos. Everything is drawn by this package; nothing is copied from other
+data sets.
+
+From the joints to the file: `poses` -> `actions` -> `body` -> `people` -> `scene` (with `camera`) -> `rendering` (with
+`background`) -> `films` -> `write`.
 """
 
 from __future__ import annotations
 
 from camreel.synthetic.actions import ACTIONS
-from camreel.synthetic.recipes import SPLITS
-from camreel.synthetic.world import Film, film
+from camreel.synthetic.films import Film, film
+from camreel.synthetic.scene import SPLITS
 
 __all__ = ["ACTIONS", "SPLITS", "Film", "film"]

@@ -1,8 +1,7 @@
-"""Films as video files that every player shows."""
+"""Films as video files that every player shows, with their ground truth beside them."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import chain
@@ -13,31 +12,35 @@ from typing import Any
 import cv2  # noqa: F401  # isort: skip
 import av
 import numpy as np
-from numpy.typing import NDArray
 
 from camreel.annotations import Origin, truth_files, truth_path, write_truth
-from camreel.errors import OutputError
-from camreel.synthetic.world import Film
+from camreel.runtime.files import atomic_write, explain
+from camreel.structures import U8
+from camreel.synthetic.films import Film
 
-GOP = 2.0
+KEY_FRAME_SECONDS = 2.0
 """Seconds between key frames."""
-BT709, LIMITED = 1, 1
-"""As the integers of ITU-T H.273 and of FFmpeg."""
+BT709, LIMITED_RANGE = 1, 1
+"""Code points of ITU-T H.273, and of FFmpeg."""
 
 
-def write_pair(path: Path, film: Film, rate: float, crf: int, *, seed: int, split: str) -> None:
-    """Writes a film as a video with its truth beside it: both, or nothing. What was there before is replaced.
+def write_film_with_truth(path: Path, film: Film, rate: float, crf: int, *, seed: int, split: str) -> None:
+    """Write a film as a video with its truth beside it: all files, or none. Existing files are replaced.
 
     Args:
         path: NAME.mp4; the truth goes to NAME.truth.json and NAME.masks.npz.
-        film: as `film` makes it; its width and height are even.
+        film: a film of even width and height.
         rate: frames per second.
-        crf: quality, 0 to 51, lower is better.
-        seed: that the film was made with.
-        split: that it was made for.
+        crf: constant rate factor, 0 (best) to 51 (worst).
+        seed: seed of the film.
+        split: split of the film.
 
     Raises:
         OutputError: a file cannot be written.
+
+    Example:
+        >>> made = film(3, split="pair", frames=60, rate=30.0)
+        >>> write_film_with_truth(Path("pair-0003.mp4"), made, 30.0, crf=23, seed=3, split="pair")
     """
     files = (path, *truth_files(path))
     _remove(files)
@@ -54,39 +57,29 @@ def _remove(files: Sequence[Path]) -> None:
         try:
             file.unlink(missing_ok=True)
         except OSError as error:
-            raise OutputError(
-                f"cannot replace {file}", error.strerror or str(error), "choose another folder"
-            ) from error
+            raise explain(error, file, "choose another folder") from error
 
 
 def write_film(path: Path, film: Film, rate: float, crf: int) -> None:
-    """Writes the pictures of a film as H.264 (yuv420p, BT.709) at a constant rate. The file appears when it is complete.
+    """Write the pictures of a film as H.264 (yuv420p, BT.709) at a constant frame rate, atomically.
 
     Args:
         path: NAME.mp4.
-        film: of one frame at least; its width and height are even.
+        film: a film of at least one frame, of even width and height.
         rate: frames per second.
-        crf: quality, 0 to 51, lower is better.
+        crf: constant rate factor, 0 (best) to 51 (worst).
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-    try:
+    with atomic_write(path) as partial:
         try:
-            # PyAV would find out only with the first packet.
-            partial.open("wb").close()
             _encode(partial, film.pictures, Fraction(rate).limit_denominator(1001), crf)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except (av.FFmpegError, OSError) as error:
-        number = error.errno or 0
-        why = os.strerror(number) if 0 < number < 200 else str(error)
-        raise OutputError(f"cannot write {path}", why, "choose another folder, or free some space") from error
+        except av.FFmpegError as error:
+            raise explain(error, path, "choose another folder, or free some space") from error
 
 
-def _encode(path: Path, pictures: NDArray[np.uint8], rate: Fraction, crf: int) -> None:
+def _encode(path: Path, pictures: U8, rate: Fraction, crf: int) -> None:
     container = av.open(str(path), "w", options={"movflags": "faststart"})
     try:
         stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf), "preset": "medium"})
@@ -94,18 +87,20 @@ def _encode(path: Path, pictures: NDArray[np.uint8], rate: Fraction, crf: int) -
         context.height, context.width = pictures.shape[1:3]
         context.pix_fmt = "yuv420p"
         context.time_base = 1 / rate
-        context.gop_size = max(1, round(GOP * rate))
-        context.color_range = LIMITED
+        context.gop_size = max(1, round(KEY_FRAME_SECONDS * rate))
+        context.color_range = LIMITED_RANGE
         context.colorspace = context.color_primaries = context.color_trc = BT709
-        images = (_image(picture, index, rate) for index, picture in enumerate(pictures))
-        for image in chain(images, [None]):
-            container.mux(stream.encode(image))
+        frames = (_to_yuv(picture, index, rate) for index, picture in enumerate(pictures))
+        for frame in chain(frames, [None]):
+            container.mux(stream.encode(frame))
     finally:
         container.close()
 
 
-def _image(picture: NDArray[np.uint8], index: int, rate: Fraction) -> av.VideoFrame:
+def _to_yuv(picture: U8, index: int, rate: Fraction) -> av.VideoFrame:
+    """Convert a picture, RGB [H, W, 3], to a frame for the encoder."""
     rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24")
-    image = rgb.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
-    image.pts, image.time_base = index, 1 / rate
-    return image
+    # swscale, not imageops.color: its chroma filter and rounding differ, and the videos of a seed must stay the same.
+    frame = rgb.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+    frame.pts, frame.time_base = index, 1 / rate
+    return frame

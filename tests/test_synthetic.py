@@ -1,4 +1,4 @@
-"""The action world: bodies that obey mechanics, films that are what their truth says."""
+"""The action world: bodies obey mechanics, and films agree with their ground truth."""
 
 from __future__ import annotations
 
@@ -8,36 +8,49 @@ import numpy as np
 import pytest
 
 from camreel.synthetic import ACTIONS, SPLITS, film
-from camreel.synthetic.actions import MOVES, OTHERS, POSTURES
-from camreel.synthetic.body import pose_body, random_body
-from camreel.synthetic.camera import random_camera, random_motion
-from camreel.synthetic.cast import bout, person, spells
-from camreel.synthetic.codec import through_encoder
-from camreel.synthetic.poses import Style, blend, bump, place, plateau, still, swing, through
+from camreel.synthetic.actions import ACTION_MOVEMENTS, OTHER_MOVEMENTS, POSTURES
+from camreel.synthetic.body import FINGERS, pose_body, random_body
+from camreel.synthetic.camera import random_camera, random_camera_motion
+from camreel.synthetic.people import random_performance, random_person, random_schedule
+from camreel.synthetic.poses import (
+    Style,
+    blend,
+    bump,
+    interpolate_keys,
+    place_hand,
+    plateau,
+    standing_pose,
+    swing_arm,
+)
+from camreel.synthetic.rendering import compress
 
 FRAMES = 48
 STYLE = Style("r", 1.0, 0.2, 0.5)
-FINGERS, FOREARM, UPPER_ARM, CROWN = {"r": -4, "l": -1}, -5, -6, 11
+FOREARM, UPPER_ARM, CROWN = -5, -6, 11
+"""Indices of capsules: right forearm, right upper arm, top of the head."""
 
 
 def acted(name, *, cycles=1.0, style=STYLE, seed=0):
-    """Capsules of a body that does one cycle of an action, looking away from the camera."""
-    pose = still(FRAMES)
-    ({**MOVES, **OTHERS})[name].program(pose, np.linspace(0, cycles, FRAMES), style)
+    """Return the capsules of a body that performs cycles of a movement, facing away from the camera."""
+    pose = standing_pose(FRAMES)
+    ({**ACTION_MOVEMENTS, **OTHER_MOVEMENTS})[name].program(pose, np.linspace(0, cycles, FRAMES), style)
     return pose_body(random_body(np.random.default_rng(seed)), pose, np.zeros(FRAMES), np.zeros((FRAMES, 2)))
 
 
 def lowest(capsules):
-    return np.minimum(capsules.start[..., 1] - capsules.radii[:, 0], capsules.end[..., 1] - capsules.radii[:, 1]).min(axis=1)
+    """Return the height of the lowest point at each time [T]."""
+    return np.minimum(capsules.start[..., 1] - capsules.radii[:, 0], capsules.end[..., 1] - capsules.radii[:, 1]).min(
+        axis=1
+    )
 
 
-def test_there_are_fifteen_actions_and_what_is_none_of_them_has_another_name():
+def test_there_are_fifteen_actions_and_no_other_movement_has_the_name_of_an_action():
     assert len(set(ACTIONS)) == len(ACTIONS) == 15
-    assert not set(ACTIONS) & set(OTHERS)
+    assert not set(ACTIONS) & set(OTHER_MOVEMENTS)
 
 
-@pytest.mark.parametrize("name", [*MOVES, *OTHERS])
-def test_bones_keep_their_lengths_and_nobody_sinks_into_the_ground(name):
+@pytest.mark.parametrize("name", [*ACTION_MOVEMENTS, *OTHER_MOVEMENTS])
+def test_bones_keep_their_lengths_and_bodies_stay_above_the_ground(name):
     capsules = acted(name, cycles=2.0)
     lengths = np.linalg.norm(capsules.end - capsules.start, axis=-1)
     # The neck stretches when the head turns; all other bones are rigid.
@@ -46,23 +59,23 @@ def test_bones_keep_their_lengths_and_nobody_sinks_into_the_ground(name):
     assert lowest(capsules).min() > -1e-9
 
 
-@pytest.mark.parametrize("name", sorted(set(MOVES) - {"jump", "jumping jack", "run"}))
-def test_who_does_not_jump_touches_the_ground(name):
+@pytest.mark.parametrize("name", sorted(set(ACTION_MOVEMENTS) - {"jump", "jumping jack", "run"}))
+def test_a_body_that_does_not_jump_touches_the_ground(name):
     np.testing.assert_allclose(lowest(acted(name)), 0, atol=1e-9)
 
 
 def test_postures_keep_their_feet_on_the_ground():
     for posture in POSTURES:
-        pose = still(4)
+        pose = standing_pose(4)
         posture(pose, np.zeros(4), STYLE)
         body = pose_body(random_body(np.random.default_rng(1)), pose, np.zeros(4), np.zeros((4, 2)))
         np.testing.assert_allclose(lowest(body), 0, atol=1e-9)
 
 
-def test_actions_do_what_their_names_say():
-    head = {name: acted(name).end[:, CROWN, 1] for name in MOVES}
+def test_hands_feet_and_head_move_as_the_names_of_the_actions_say():
+    head = {name: acted(name).end[:, CROWN, 1] for name in ACTION_MOVEMENTS}
     standing = acted("point").end[0, CROWN, 1]
-    hands = {name: {side: acted(name).end[:, FINGERS[side]] for side in "rl"} for name in MOVES}
+    hands = {name: {side: acted(name).end[:, FINGERS[side]] for side in "rl"} for name in ACTION_MOVEMENTS}
     assert hands["wave one hand"]["r"][:, 1].min() > standing > hands["wave one hand"]["l"][:, 1].max()
     assert min(hands["wave both hands"][side][:, 1].min() for side in "rl") > 0.9 * standing
     apart = np.linalg.norm(hands["clap"]["r"] - hands["clap"]["l"], axis=-1)
@@ -74,20 +87,20 @@ def test_actions_do_what_their_names_say():
     assert head["bend"].min() < 0.7 * standing
     foot = acted("kick").end[:, 2]
     assert foot[:, 1].max() > 0.5
-    assert foot[foot[:, 1].argmax(), 2] > 0.3  # forwards
+    assert foot[foot[:, 1].argmax(), 2] > 0.3  # forward
     reach = [hands["punch"][side][:, 2].max() for side in "rl"]
     assert min(reach) > 0.5
     assert hands["throw"]["r"][:, 1].max() > standing
     assert acted("jumping jack").end[:, FINGERS["r"], 1].max() > standing
 
 
-def test_a_hand_goes_where_it_is_put_if_the_arm_is_long_enough():
+def test_a_hand_reaches_its_position_if_the_arm_is_long_enough():
     rng = np.random.default_rng(3)
     body = random_body(rng)
     arm = (0.172 + 0.157) * body.build[1] * body.height
     for target, reached in (((0.3, 0.2, 0.5), True), ((0.0, 0.0, 1.5), False)):
-        pose = still(1)
-        place(pose, "r", target, (0.5, -1.0, -0.3))
+        pose = standing_pose(1)
+        place_hand(pose, "r", target, (0.5, -1.0, -0.3))
         parts = pose_body(body, pose, np.zeros(1), np.zeros((1, 2)))
         shoulder, wrist = parts.start[0, UPPER_ARM], parts.end[0, FOREARM]
         wanted = shoulder + np.array(target) * arm
@@ -95,46 +108,48 @@ def test_a_hand_goes_where_it_is_put_if_the_arm_is_long_enough():
         assert np.linalg.norm(wrist - shoulder) <= arm
 
 
-def test_a_bent_arm_has_the_angle_it_was_given():
-    pose = still(1)
-    swing(pose, "r", flex=0.0, abduct=0.0, bend=np.pi / 2)
+def test_a_bent_arm_has_the_given_angle():
+    pose = standing_pose(1)
+    swing_arm(pose, "r", flex=0.0, abduct=0.0, bend=np.pi / 2)
     body = random_body(np.random.default_rng(0))
     parts = pose_body(body, pose, np.zeros(1), np.zeros((1, 2)))
     fore = parts.end[0, FOREARM] - parts.start[0, FOREARM]
-    assert fore[2] > 0.9 * np.linalg.norm(fore)  # forwards, level
+    assert fore[2] > 0.9 * np.linalg.norm(fore)  # forward, level
 
 
-def test_curves():
+def test_curves_have_the_expected_values():
     phase = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
     np.testing.assert_allclose(bump(phase, 0.0, 1.0), [0, 0.5, 1, 0.5, 0], atol=1e-12)
     np.testing.assert_allclose(plateau(phase, (0.0, 0.25), (0.75, 1.0)), [0, 1, 1, 1, 0], atol=1e-12)
-    np.testing.assert_allclose(through(phase, (0, 0.5, 1), ((0,), (2,), (1,)))[0], [0, 1, 2, 1.5, 1], atol=1e-12)
-    first, second = still(3), still(3)
+    np.testing.assert_allclose(
+        interpolate_keys(phase, (0, 0.5, 1), ((0,), (2,), (1,)))[0], [0, 1, 2, 1.5, 1], atol=1e-12
+    )
+    first, second = standing_pose(3), standing_pose(3)
     second["air"] = np.ones(3)
     np.testing.assert_allclose(blend(first, second, np.array([0, 0.5, 1]))["air"], [0, 0.5, 1])
 
 
-def test_walkers_stay_in_their_room_and_look_where_they_go():
+def test_walking_people_stay_in_their_range_and_face_their_direction():
     rng = np.random.default_rng(5)
     for _ in range(20):
-        walker = person(rng, (0.3, 0.0), (1.0, 1.0), (bout(rng, "walk", -1, 20),))
+        walker = random_person(rng, (0.3, 0.0), (1.0, 1.0), (random_performance(rng, "walk", -1, 20),))
         times = np.linspace(0, 12, 600)
-        yaw, place_ = walker._way(times)
+        yaw, position = walker.path(times)
         if walker.treadmill:
             continue
-        assert np.linalg.norm(place_ - (0.3, 0.0), axis=-1).max() <= walker.room + 1e-6
-        step = np.diff(place_, axis=0)
+        assert np.linalg.norm(position - (0.3, 0.0), axis=-1).max() <= walker.walk_range + 1e-6
+        step = np.diff(position, axis=0)
         ahead = (step * np.stack([np.sin(yaw), np.cos(yaw)], -1)[:-1]).sum(-1)
-        assert np.mean(ahead > 0) > 0.85  # but while they turn around
+        assert np.mean(ahead > 0) > 0.85  # except while they turn around
 
 
-def test_rests_separate_what_is_done_one_after_the_other():
-    found = spells(np.random.default_rng(2), ["jump", "bend"], 30.0, steady=False)
-    assert [b.name for b in found[:4]] == ["jump", "bend", "jump", "bend"]
-    assert all(later.start - earlier.end >= 0.7 for earlier, later in zip(found, found[1:], strict=False))
+def test_rests_separate_successive_performances():
+    schedule = random_schedule(np.random.default_rng(2), ["jump", "bend"], 30.0, continuous=False)
+    assert [performance.name for performance in schedule[:4]] == ["jump", "bend", "jump", "bend"]
+    assert all(later.start - earlier.end >= 0.7 for earlier, later in zip(schedule, schedule[1:], strict=False))
 
 
-def test_a_camera_projects_what_is_ahead_into_the_middle():
+def test_a_camera_projects_the_center_of_the_scene_to_the_center_of_the_picture():
     camera = random_camera(np.random.default_rng(0), (640, 360), 0.5)
     point = np.array([0.0, camera.height - camera.distance * np.tan(camera.tilt), 0.0])
     xy, depth = camera.project(point)
@@ -145,15 +160,15 @@ def test_a_camera_projects_what_is_ahead_into_the_middle():
     assert 0.38 < (feet[1] - head[1]) / 360 < 0.56
 
 
-def test_a_camera_that_holds_still_moves_nothing():
-    motion = random_motion(np.random.default_rng(0), np.arange(5) / 12, (64, 48), 0.0)
+def test_a_fixed_camera_moves_no_points():
+    motion = random_camera_motion(np.random.default_rng(0), np.arange(5) / 12, (64, 48), 0.0)
     points = np.random.default_rng(1).uniform(0, 48, (5, 3, 2))
     np.testing.assert_array_equal(motion.apply(points), points)
     np.testing.assert_allclose(motion.matrices[:, :, :2], np.broadcast_to(np.eye(2), (5, 2, 2)))
 
 
 @pytest.mark.parametrize("split", [*SPLITS, "train", "mixed"])
-def test_a_film_is_what_its_truth_says(split):
+def test_a_film_agrees_with_its_truth(split):
     for seed in range(3):
         made = film(seed, split=split, size=(160, 96), frames=20)
         truth = made.truth
@@ -169,7 +184,7 @@ def test_a_film_is_what_its_truth_says(split):
                 np.testing.assert_array_equal(truth.boxes[t, p], [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1])
 
 
-def test_splits_hold_what_they_promise():
+def test_splits_contain_the_promised_people_and_actions():
     assert film(1, split="single", frames=4).truth.actions.shape[1] == 1
     assert film(1, split="crowd", frames=4).truth.actions.shape[1] in (3, 4)
     for seed in range(4):
@@ -194,30 +209,30 @@ def test_the_world_does_not_depend_on_the_frame_rate():
     np.testing.assert_allclose(slow.boxes, fast.boxes[::2], atol=1.0)
 
 
-def test_boxes_without_masks_hold_those_with_masks():
+def test_boxes_without_masks_contain_the_boxes_of_the_masks():
     rough, exact = (film(2, split="single", frames=8, masks=masks).truth for masks in (False, True))
     seen = ~np.isnan(exact.boxes[..., 0])
     low, high = exact.boxes[seen][:, :2] - rough.boxes[seen][:, :2], rough.boxes[seen][:, 2:] - exact.boxes[seen][:, 2:]
     assert low.min() > -1.5 and high.min() > -1.5
 
 
-def test_who_is_out_of_the_picture_does_nothing():
+def test_a_person_outside_the_picture_has_no_action():
     for seed in range(8):
         truth = film(seed, split="moving", size=(96, 96), frames=30).truth
         assert (truth.actions[np.isnan(truth.boxes[..., 0])] == -1).all()
 
 
-def test_an_encoder_takes_more_away_the_worse_its_quality_is():
+def test_compression_error_grows_with_the_rate_factor():
     pictures = film(0, split="single", frames=12).pictures
     errors = []
     for crf in (15, 38):
-        coded = through_encoder(pictures, crf)
+        coded = compress(pictures, crf)
         assert coded.shape == pictures.shape
         errors.append(np.abs(coded.astype(int) - pictures).mean())
     assert errors[0] < errors[1] < 30
 
 
-def test_films_are_made_faster_than_anyone_trains_on_them():
+def test_films_are_made_faster_than_training_consumes_them():
     best = min(_seconds_per_frame(seed) for seed in range(4))
     assert best < 1 / 300
 

@@ -1,4 +1,4 @@
-"""One contract for every smoother, then what is particular to each."""
+"""One contract for every smoother, then tests of the single ones."""
 
 from __future__ import annotations
 
@@ -10,22 +10,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from camreel.stages.smooth import SMOOTHERS
+from camreel.errors import ConfigError
+from camreel.stages.smooth import SMOOTHERS, make_smoother
 from tests.make import activation, frames, textured
 
-VARIANTS = [(name, causal) for name in SMOOTHERS for causal in (False, True)]
+TWO_SIDED = {"gaussian"}
+"""Smoothers that cannot be causal."""
+VARIANTS = [(name, causal) for name in SMOOTHERS for causal in (False, True) if not (causal and name in TWO_SIDED)]
 SECONDS = 0.2
 
 
 def smoother(name, causal=False, seconds=SECONDS):
-    return SMOOTHERS[name](seconds, causal)
+    return make_smoother(name, seconds, causal)
 
 
 def still(values, rate=30.0, times=None, classes=(0,)):
-    """Frames of one still picture; each map is one value everywhere, and so is the logit."""
+    """Return frames of one still picture with uniform maps; map and logit have the given values."""
     times = [i / rate for i in range(len(values))] if times is None else times
     shown = [dataclasses.replace(f, picture=STILL) for f in frames(times)]
-    return [activation(f, np.full((len(classes), 12, 16), v), [v, -v], classes) for f, v in zip(shown, values, strict=True)]
+    return [
+        activation(f, np.full((len(classes), 12, 16), v), [v, -v], classes) for f, v in zip(shown, values, strict=True)
+    ]
 
 
 STILL = textured()
@@ -39,21 +44,21 @@ def test_every_frame_comes_out_once_and_in_order(name, causal):
 
 
 @pytest.mark.parametrize(("name", "causal"), VARIANTS)
-def test_what_does_not_change_is_kept(name, causal):
+def test_constant_values_are_kept(name, causal):
     for a in smoother(name, causal)(still([3.0] * 40)):
         np.testing.assert_allclose(a.maps, 3.0, rtol=1e-4)
         np.testing.assert_allclose(a.logits, [3.0, -3.0], rtol=1e-4)
 
 
 @pytest.mark.parametrize(("name", "causal"), VARIANTS)
-def test_noise_gets_smaller(name, causal):
+def test_noise_is_reduced(name, causal):
     noise = np.random.default_rng(0).normal(0, 1, 120)
     out = np.array([a.maps.mean() for a in smoother(name, causal)(still(noise))])
     assert out.std() <= noise.std() * (1.0001 if name == "none" else 0.6)
 
 
 @pytest.mark.parametrize(("name", "causal"), VARIANTS)
-def test_the_declared_lag_is_kept(name, causal):
+def test_no_frame_is_held_back_longer_than_the_declared_lag(name, causal):
     taken = []
 
     def watched():
@@ -67,6 +72,19 @@ def test_the_declared_lag_is_kept(name, causal):
         assert taken[-1] - a.frame.time <= smooth.lag + 1 / 30 + 1e-9
 
 
+@pytest.mark.parametrize("name", sorted(set(SMOOTHERS) - TWO_SIDED))
+def test_causal_smoothers_look_ahead_by_nothing(name):
+    assert smoother(name, causal=True).lag == 0
+
+
+@pytest.mark.parametrize("name", sorted(TWO_SIDED))
+def test_a_two_sided_smoother_refuses_to_be_causal(name):
+    with pytest.raises(ConfigError) as caught:
+        smoother(name, causal=True)
+    assert caught.value.what == f"smoothing {name} cannot be causal" and "looks 0.6 s ahead" in caught.value.why
+    assert "--smooth flow or --smooth ema" in caught.value.todo and caught.value.exit_code == 2
+
+
 @pytest.mark.parametrize(("name", "causal"), VARIANTS)
 def test_a_class_is_never_mixed_into_a_frame_that_does_not_map_it(name, causal):
     sequence = still([1.0] * 20) + still([5.0] * 20, classes=(0, 1))[:20] + still([1.0] * 20, classes=(1,))
@@ -74,12 +92,12 @@ def test_a_class_is_never_mixed_into_a_frame_that_does_not_map_it(name, causal):
     out = list(smoother(name, causal)(sequence))
     assert [a.classes.tolist() for a in out] == [[0]] * 20 + [[0, 1]] * 20 + [[1]] * 20
     assert all(a.maps.shape[0] == len(a.classes) and np.isfinite(a.maps).all() for a in out)
-    # A class that enters starts at its first map, not at nothing.
+    # A new class starts at its first map, not at zero.
     np.testing.assert_allclose(out[20].maps[1], 5.0, atol=4.1 if not causal else 1e-3)
 
 
 @pytest.mark.parametrize("name", ["gaussian", "flow"])
-def test_zero_phase_a_pulse_stays_where_it_is(name):
+def test_two_sided_smoothers_keep_the_position_of_a_pulse(name):
     values = np.zeros(91)
     values[45] = 1
     out = np.array([a.maps.mean() for a in smoother(name)(still(values))])
@@ -88,7 +106,7 @@ def test_zero_phase_a_pulse_stays_where_it_is(name):
 
 
 @pytest.mark.parametrize(("name", "causal"), [("ema", False), ("ema", True), ("flow", True)])
-def test_causal_nothing_shows_before_it_happens(name, causal):
+def test_causal_smoothers_show_nothing_before_it_happens(name, causal):
     values = np.zeros(60)
     values[30:] = 1
     out = np.array([a.maps.mean() for a in smoother(name, causal)(still(values))])
@@ -96,7 +114,7 @@ def test_causal_nothing_shows_before_it_happens(name, causal):
     assert out[30] > 0
 
 
-def test_ema_is_by_time_and_not_by_frame():
+def test_ema_depends_on_time_and_not_on_the_number_of_frames():
     values = [0.0] + [1.0] * 60
     for rate in (10.0, 30.0, 60.0):
         out = list(smoother("ema")(still(values, rate)))
@@ -117,7 +135,7 @@ def test_gaussian_is_the_weighted_mean_by_time(gaps):
 
 
 def moving(count=40, speed=2, blob=8.0):
-    """A texture that moves to the right, with a blob of evidence that moves with it, flickering."""
+    """Return a texture that moves to the right, with a flickering blob of evidence that moves with it."""
     rng = np.random.default_rng(2)
     out = []
     for i, f in enumerate(frames([i / 30 for i in range(count)])):
@@ -130,7 +148,7 @@ def moving(count=40, speed=2, blob=8.0):
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_flow_follows_what_moves_where_plain_averaging_smears(causal):
+def test_flow_follows_motion_where_plain_averaging_smears(causal):
     source = moving()
     i = 25
     truth = (20 + 2 * i) / 2
@@ -148,7 +166,10 @@ def test_flow_follows_what_moves_where_plain_averaging_smears(causal):
 def test_flow_does_not_carry_evidence_over_a_scene_cut():
     before, after = still([1.0] * 15), still([0.0] * 15)
     other = textured(seed=9)
-    both = [dataclasses.replace(a, frame=dataclasses.replace(a.frame, index=i, time=i / 30)) for i, a in enumerate(before + after)]
+    both = [
+        dataclasses.replace(a, frame=dataclasses.replace(a.frame, index=i, time=i / 30))
+        for i, a in enumerate(before + after)
+    ]
     both[15:] = [dataclasses.replace(a, frame=dataclasses.replace(a.frame, picture=other)) for a in both[15:]]
     for causal in (False, True):
         out = [a.maps.mean() for a in smoother("flow", causal)(both)]

@@ -1,4 +1,4 @@
-"""Films as files: every picture at its time, colours as they were, and nothing half-written."""
+"""Films as files: times and colors are kept, and no incomplete file is left."""
 
 from __future__ import annotations
 
@@ -8,19 +8,24 @@ import cv2
 import numpy as np
 import pytest
 
-from camreel.annotations import NO_ACTION, Truth, check_truth, find_truth, read_origin, read_truth
+from camreel.annotations import NONE, Truth, check_truth, find_truth, read_origin, read_truth
 from camreel.errors import OutputError
 from camreel.sources import open_source
 from camreel.synthetic import ACTIONS, Film
 from camreel.synthetic import write as writing
-from camreel.synthetic.write import write_film, write_pair
+from camreel.synthetic.write import write_film, write_film_with_truth
 
-COLORS = {(255, 0, 0): (63, 102, 240), (0, 255, 0): (173, 42, 26), (0, 0, 255): (32, 240, 118), (255, 255, 255): (235, 128, 128)}
+COLORS = {
+    (255, 0, 0): (63, 102, 240),
+    (0, 255, 0): (173, 42, 26),
+    (0, 0, 255): (32, 240, 118),
+    (255, 255, 255): (235, 128, 128),
+}
 """RGB -> YUV by BT.709 in the limited range."""
 
 
 def make_film(frames: int = 10, size: tuple[int, int] = (96, 64), rate: float = 30.0) -> Film:
-    """Four bands of colour, and a bright bar that moves 4 pixels to the right per frame."""
+    """Make four bands of color, and a bright bar that moves 4 pixels to the right per frame."""
     width, height = size
     pictures = np.zeros((frames, height, width, 3), np.uint8)
     for band, color in enumerate(COLORS):
@@ -31,7 +36,7 @@ def make_film(frames: int = 10, size: tuple[int, int] = (96, 64), rate: float = 
         pictures[frame, : height // 4, 4 * frame : 4 * frame + 8] = 255
         masks[frame, : height // 4, 4 * frame : 4 * frame + 8] = 1
     boxes = np.array([[[4 * t, 0, 4 * t + 8, height // 4]] for t in range(frames)], np.float32)
-    actions = np.full((frames, 1), NO_ACTION, np.int16)
+    actions = np.full((frames, 1), NONE, np.int16)
     actions[3:, 0] = 6
     return Film(pictures, Truth(ACTIONS, width, height, np.arange(frames) / rate, actions, boxes, masks))
 
@@ -47,7 +52,7 @@ def mean_yuv(picture, left: int, right: int) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize(("rate", "frames"), [(30.0, 70), (12.0, 1), (29.97, 12), (23.976, 12), (24000 / 1001, 12)])
-def test_every_picture_comes_back_at_its_time(tmp_path, rate, frames):
+def test_every_picture_is_decoded_at_its_time(tmp_path, rate, frames):
     write_film(tmp_path / "a.mp4", make_film(frames, size=(512, 64) if frames > 12 else (96, 64)), rate, 23)
     with open_source(str(tmp_path / "a.mp4")) as source:
         shown = list(source)
@@ -60,7 +65,7 @@ def test_every_picture_comes_back_at_its_time(tmp_path, rate, frames):
         assert abs(bar.mean() - (4 * index + 3.5)) < 1
 
 
-def test_colours_are_bt709_and_say_so(tmp_path):
+def test_colors_are_bt709_and_tagged_as_such(tmp_path):
     write_film(tmp_path / "a.mp4", make_film(2), 30, 10)
     with open_source(str(tmp_path / "a.mp4")) as source:
         picture, tags = next(iter(source)).picture, source.info.color
@@ -76,9 +81,11 @@ def test_the_index_stands_before_the_pictures(tmp_path):
     assert 0 < data.index(b"moov") < data.index(b"mdat")
 
 
-def test_quality_has_its_price(tmp_path):
+def test_a_lower_rate_factor_makes_a_larger_file(tmp_path):
     rng = np.random.default_rng(0)
-    noise = np.stack([cv2.GaussianBlur(rng.integers(0, 255, (64, 96, 3)).astype(np.uint8), (0, 0), 1) for _ in range(10)])
+    noise = np.stack(
+        [cv2.GaussianBlur(rng.integers(0, 255, (64, 96, 3)).astype(np.uint8), (0, 0), 1) for _ in range(10)]
+    )
     film = Film(noise, make_film().truth)
     for crf in (15, 38):
         write_film(tmp_path / f"{crf}.mp4", film, 30, crf)
@@ -87,7 +94,7 @@ def test_quality_has_its_price(tmp_path):
 
 def test_the_truth_lies_beside_the_video_and_fits(tmp_path):
     film = make_film()
-    write_pair(tmp_path / "pair-0003.mp4", film, 30, 23, seed=3, split="pair")
+    write_film_with_truth(tmp_path / "pair-0003.mp4", film, 30, 23, seed=3, split="pair")
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "pair-0003.masks.npz",
         "pair-0003.mp4",
@@ -103,34 +110,37 @@ def test_the_truth_lies_beside_the_video_and_fits(tmp_path):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
 def test_a_video_that_fails_leaves_nothing(tmp_path, monkeypatch, error):
-    write_pair(tmp_path / "a.mp4", make_film(), 30, 23, seed=1, split="single")
-    image, calls = writing._image, []
+    write_film_with_truth(tmp_path / "a.mp4", make_film(), 30, 23, seed=1, split="single")
+    convert, calls = writing._to_yuv, []
 
     def fail(picture, index, rate):
         calls.append(index)
         if len(calls) == 5:
             raise error
-        return image(picture, index, rate)
+        return convert(picture, index, rate)
 
-    monkeypatch.setattr(writing, "_image", fail)
+    monkeypatch.setattr(writing, "_to_yuv", fail)
     with pytest.raises((KeyboardInterrupt, OutputError)) as caught:
-        write_pair(tmp_path / "a.mp4", make_film(), 30, 23, seed=2, split="single")
+        write_film_with_truth(tmp_path / "a.mp4", make_film(), 30, 23, seed=2, split="single")
     assert list(tmp_path.iterdir()) == []
     if isinstance(error, OSError):
         assert "No space left" in caught.value.why and caught.value.todo
 
 
 def test_a_truth_that_fails_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr("camreel.annotations.files.save_masks", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(
+        "camreel.annotations.files.save", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    )
     with pytest.raises(OutputError, match="No space left"):
-        write_pair(tmp_path / "a.mp4", make_film(), 30, 23, seed=1, split="single")
+        write_film_with_truth(tmp_path / "a.mp4", make_film(), 30, 23, seed=1, split="single")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_video_without_a_place_is_an_output_error(tmp_path):
-    with pytest.raises(OutputError, match="No such file"):
-        write_film(tmp_path / "none" / "a.mp4", make_film(), 30, 23)
+def test_a_video_that_cannot_be_written_is_an_output_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"cannot write .*a\.mp4"):
+        write_film(tmp_path / "file" / "a.mp4", make_film(), 30, 23)
     (tmp_path / "a.mp4").mkdir()
     with pytest.raises(OutputError, match=r"cannot (write|replace) .*a\.mp4"):
-        write_pair(Path(tmp_path / "a.mp4"), make_film(), 30, 23, seed=1, split="single")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+        write_film_with_truth(Path(tmp_path / "a.mp4"), make_film(), 30, 23, seed=1, split="single")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "file"]

@@ -1,3 +1,5 @@
+"""Boxes linked to tubes, and scores to segments."""
+
 from __future__ import annotations
 
 import pytest
@@ -10,7 +12,15 @@ from tests.make import frames
 
 def action(score=0.9, boxes=(), class_id=1):
     return Action(
-        class_id, f"class {class_id}", score, 3.0, None, 1.0, Grid((0, 0), (1, 1)), None, tuple(Box(b, score) for b in boxes)
+        class_id,
+        f"class {class_id}",
+        score,
+        3.0,
+        None,
+        1.0,
+        Grid((0, 0), (1, 1)),
+        None,
+        tuple(Box(b, score) for b in boxes),
     )
 
 
@@ -36,7 +46,9 @@ def test_a_moving_box_keeps_its_track():
 
 
 def test_two_boxes_that_cross_over_in_order_keep_their_tracks():
-    out = run([[action(boxes=[(0, 0, 20, 20), (100, 0, 120, 20)])], [action(boxes=[(101, 0, 121, 20), (1, 0, 21, 20)])]])
+    out = run(
+        [[action(boxes=[(0, 0, 20, 20), (100, 0, 120, 20)])], [action(boxes=[(101, 0, 121, 20), (1, 0, 21, 20)])]]
+    )
     assert tracks(out) == [[0, 1], [1, 0]]
 
 
@@ -61,7 +73,7 @@ def test_two_boxes_of_one_frame_never_share_a_track():
     assert tracks(out) == [[0], [0, 1]]
 
 
-def test_segments_start_high_live_on_lower_and_end():
+def test_segments_start_and_end_with_hysteresis():
     scores = [0.2, 0.4, 0.6, 0.4, 0.35, 0.2, 0.1, 0.1, 0.1]
     out = run([[action(score=s)] for s in scores], enter=0.5, leave=0.3, gap=0.2, min_length=0.0)
     (segment,) = ended(out, Segment)
@@ -76,18 +88,18 @@ def test_a_class_that_drops_out_of_the_top_k_ends_too():
     assert segment.end == pytest.approx(0.5)
 
 
-def test_flashes_are_no_segments():
+def test_segments_that_are_too_short_are_dropped():
     assert ended(run([[action()]] + [[]] * 10, gap=0.2, min_length=0.2), Segment) == []
 
 
-def test_what_is_open_at_the_end_ends_with_the_last_frame():
+def test_open_tubes_and_segments_end_with_the_last_frame():
     out = run([[action(boxes=[(0, 0, 20, 20)])]] * 5)
     assert all(localization.ended == () for localization in out[:-1])
     (segment,), (tube,) = ended(out, Segment), ended(out, Tube)
     assert segment.end == tube.end == pytest.approx(0.5)
 
 
-def test_no_frames_and_one_frame():
+def test_no_frame_gives_nothing_and_one_frame_a_tube():
     assert run([]) == []
     (only,) = run([[action(boxes=[(0, 0, 20, 20)])]])
     assert [type(x) for x in only.ended] == [Tube]
@@ -95,7 +107,11 @@ def test_no_frames_and_one_frame():
 
 @pytest.mark.parametrize(
     ("a", "b", "expected"),
-    [((0, 0, 10, 10), (0, 0, 10, 10), 1), ((0, 0, 10, 10), (5, 0, 15, 10), 1 / 3), ((0, 0, 10, 20), (10, 0, 20, 20), 0)],
+    [
+        ((0, 0, 10, 10), (0, 0, 10, 10), 1),
+        ((0, 0, 10, 10), (5, 0, 15, 10), 1 / 3),
+        ((0, 0, 10, 20), (10, 0, 20, 20), 0),
+    ],
 )
 def test_overlap_of_half_open_boxes(a, b, expected):
     assert iou(Box(a, 1), Box(b, 1)) == pytest.approx(expected)

@@ -1,3 +1,5 @@
+"""Maps on cells that tile the picture, each at its true position."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -5,7 +7,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from camreel.imageops.grid import fit_cells
 from camreel.stages.resample import resample, resample_maps
 from camreel.structures import Grid
 from tests.make import activation, frames
@@ -16,7 +17,7 @@ def on_grid(maps, start, jump, width=640, height=360):
     return dataclasses.replace(activation(frame, maps, [0.0] * len(maps)), grid=Grid(start, jump))
 
 
-def test_a_cell_is_drawn_where_it_lies_and_not_half_a_cell_off():
+def test_a_cell_keeps_its_true_position():
     maps = np.zeros((1, 6, 11), np.float32)
     maps[0, 2, 4] = 1
     (out,) = resample([on_grid(maps, start=(0.0, 0.0), jump=(64.0, 64.0))])
@@ -41,15 +42,8 @@ def test_a_ramp_stays_a_ramp_and_is_held_beyond_the_outermost_cells():
     np.testing.assert_allclose(out.maps[0, 10], np.clip(x - 50, 0, 500), atol=0.01)
 
 
-def test_one_cell_and_no_class_are_no_trouble():
+def test_maps_of_one_cell_and_of_no_class_are_resampled():
     one = resample_maps(on_grid(np.full((1, 1, 1), 3, np.float32), (50.0, 50.0), (100.0, 100.0)), (6, 10))
     np.testing.assert_array_equal(one.maps, np.full((1, 6, 10), 3))
     empty = resample_maps(on_grid(np.empty((0, 3, 4), np.float32), (0.0, 0.0), (1.0, 1.0)), (6, 10))
     assert empty.maps.shape == (0, 6, 10)
-
-
-@pytest.mark.parametrize(
-    ("size", "expected"), [((640, 360), (60, 107)), ((360, 640), (107, 60)), ((16, 8), (8, 16)), ((2000, 2), (1, 107))]
-)
-def test_the_projected_size_keeps_the_aspect_and_never_exceeds_the_picture(size, expected):
-    assert fit_cells(*size, 107) == expected

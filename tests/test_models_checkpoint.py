@@ -1,4 +1,4 @@
-"""Checkpoints: written whole, read with every fault named."""
+"""Checkpoints: written atomically, and every fault of a file is explained."""
 
 from __future__ import annotations
 
@@ -39,13 +39,12 @@ def _fields(**change: Any) -> dict[str, Any]:
 
 def _write(path: Path, fields: dict[str, Any] | str | None, tensors: dict[str, Tensor] | None = None) -> str:
     text = fields if isinstance(fields, str) else json.dumps(fields)
-    save_file(
-        network(ARCH).net.state_dict() if tensors is None else tensors, path, metadata=None if fields is None else {"camreel": text}
-    )
+    tensors = network(ARCH).net.state_dict() if tensors is None else tensors
+    save_file(tensors, path, metadata=None if fields is None else {"camreel": text})
     return str(path)
 
 
-def test_what_is_saved_is_loaded(good: Path, metadata: Metadata) -> None:
+def test_a_saved_checkpoint_is_loaded_unchanged(good: Path, metadata: Metadata) -> None:
     tensors, found, sha256 = read(good)
     assert found == metadata
     assert sha256 == hashlib.sha256(good.read_bytes()).hexdigest()
@@ -69,14 +68,19 @@ def test_bare_tensors_serve_as_weights_by_name_but_are_no_checkpoint(tmp_path: P
 
 
 def test_every_field_reaches_the_recognizer(tmp_path: Path) -> None:
-    fields = _fields(mean=[0.1, 0.2, 0.3], std=[0.4, 0.5, 0.6], crop=[96, 128], clip_len=1, multilabel=True, threshold=0.3)
+    fields = _fields(
+        mean=[0.1, 0.2, 0.3], std=[0.4, 0.5, 0.6], crop=[96, 128], clip_len=1, multilabel=True, threshold=0.3
+    )
     net = load(_write(tmp_path / "x.safetensors", fields))
     assert (net.mean, net.std, net.size) == ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), 96)
     assert net.multilabel and net.threshold == 0.3
 
 
 def test_half_precision_becomes_single(tmp_path: Path) -> None:
-    half = {key: value.half() if value.is_floating_point() else value for key, value in network(ARCH).net.state_dict().items()}
+    half = {
+        key: value.half() if value.is_floating_point() else value
+        for key, value in network(ARCH).net.state_dict().items()
+    }
     path = _write(tmp_path / "half.safetensors", _fields(), half)
     tensors, _, _ = read(Path(path))
     assert {tensor.dtype for tensor in tensors.values()} == {torch.float32, torch.int64}
@@ -129,10 +133,10 @@ def test_a_damaged_header_is_reported(good: Path) -> None:
         load(str(good))
 
 
-def test_tensors_that_do_not_fit_or_are_no_numbers_are_reported(tmp_path: Path) -> None:
+def test_tensors_that_do_not_fit_or_are_not_finite_are_reported(tmp_path: Path) -> None:
     state = dict(network(ARCH).net.state_dict())
     del state["layers.0.weight"]
-    with pytest.raises(ModelError, match=r"it lacks 1 \(layers\.0\.weight\)"):
+    with pytest.raises(ModelError, match=r"1 missing \(layers\.0\.weight\)"):
         load(_write(tmp_path / "a.safetensors", _fields(), state))
     state = {**network(ARCH).net.state_dict(), "layers.1.bias": torch.full((16,), torch.nan)}
     with pytest.raises(ModelError, match=r"layers\.1\.bias holds values that are not finite"):
@@ -145,12 +149,14 @@ def test_a_directory_is_no_checkpoint(tmp_path: Path) -> None:
         load(str(tmp_path / "d.safetensors"))
 
 
-def test_others_may_read_it_as_any_other_file(good: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_has_the_permissions_of_any_other_file(good: Path, tmp_path: Path) -> None:
     (tmp_path / "other").touch()
     assert good.stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
-def test_a_failed_save_leaves_the_old_file_and_no_rubbish(good: Path, metadata: Metadata, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_save_leaves_the_old_file_and_no_other(
+    good: Path, metadata: Metadata, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = good.read_bytes()
 
     def full(*args: object) -> None:
@@ -163,9 +169,12 @@ def test_a_failed_save_leaves_the_old_file_and_no_rubbish(good: Path, metadata: 
     assert os.listdir(good.parent) == [good.name]
 
 
-def test_a_folder_that_is_not_there_is_reported(tmp_path: Path, metadata: Metadata) -> None:
-    with pytest.raises(OutputError, match="cannot write the checkpoint"):
-        save(tmp_path / "no" / "x.safetensors", {"x": torch.ones(2)}, metadata)
+def test_a_missing_folder_is_created_and_an_impossible_one_is_reported(tmp_path: Path, metadata: Metadata) -> None:
+    save(tmp_path / "new" / "x.safetensors", {"x": torch.ones(2)}, metadata)
+    assert (tmp_path / "new" / "x.safetensors").is_file()
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"cannot write .*file/x\.safetensors"):
+        save(tmp_path / "file" / "x.safetensors", {"x": torch.ones(2)}, metadata)
 
 
 def test_views_and_strided_tensors_are_saved(tmp_path: Path, metadata: Metadata) -> None:
@@ -186,7 +195,7 @@ def test_a_trusted_pickle_is_a_checkpoint_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.footage
-def test_real_weights_load_and_are_what_their_metadata_says(shared: Path) -> None:
+def test_real_weights_load_with_the_values_of_their_metadata(shared: Path) -> None:
     path = shared / "weights" / "mobilenet_v2_imagenet.safetensors"
     net = load(str(path))
     assert net.sha256 == "5ff4b9779ff1bb33eba13c090a509e8224c3065b9e4a92196d2cbbfb7b268519"

@@ -1,3 +1,5 @@
+"""Merging of overlapping clips: every source frame once, in order, with the same maps however the video is cut."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -9,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camreel.recognize.backend import Backend
+from camreel.recognize.batches import NetworkPlan
 from camreel.recognize.stage import recognize
 from camreel.runtime.concurrency import prefetch
-from camreel.stages.sample import fit_input, sample
+from camreel.stages.sample import Sampling, fit_input, sample
 from camreel.stages.stitch import stitch
-from camreel.stages.windows import windows
+from camreel.stages.windows import Windowing, windows
 from camreel.structures import ClassSelection, Clip, ClipActivation, Grid
 from tests.make import TinyRecognizer, frames, numbered
 
@@ -21,7 +24,7 @@ GRID = Grid((0, 0), (1, 1))
 
 
 def clip_activation(start, valid, values, settled, classes=(0,), slice_start=0.0, jump=1.0):
-    """A clip of len(values) slices whose maps and logits are all `values`; one frame per sample."""
+    """Return a clip of len(values) slices whose maps and logits are `values`, with one frame per sample."""
     span = frames([i / 15 for i in range(start + round(len(values) * jump))])
     span = [dataclasses.replace(f, tick=float(f.index), samples=1) for f in span][start:]
     clip = Clip(tuple(span), tuple(range(len(span))), start, valid, settled)
@@ -35,7 +38,7 @@ def levels(stream):
     return [float(a.maps[0, 0, 0]) for a in stream]
 
 
-def test_overlapping_clips_that_agree_give_what_they_agree_on():
+def test_overlapping_clips_with_equal_values_keep_them():
     clips = [clip_activation(0, (0, 4), [5] * 4, 2), clip_activation(2, (0, 4), [5] * 4, 4)]
     assert levels(stitch(clips)) == pytest.approx([5] * 6)
 
@@ -46,14 +49,14 @@ def test_overlap_is_averaged_with_weights_that_sum_to_one_and_fall_towards_the_e
     assert levels(stitch(clips)) == pytest.approx([0, 0, 1 / 3, 2 / 3, 1, 1])
 
 
-def test_slices_are_read_where_they_are_centred():
+def test_slices_are_read_at_their_centers():
     clip = clip_activation(0, (0, 8), [0, 8], 8, slice_start=0.0, jump=4.0)
     assert levels(stitch([clip])) == pytest.approx([0, 2, 4, 6, 8, 8, 8, 8])
     late = clip_activation(0, (0, 8), [0, 8], 8, slice_start=2.0, jump=4.0)
     assert levels(stitch([late])) == pytest.approx([0, 0, 0, 2, 4, 6, 8, 8])
 
 
-def test_padding_does_not_count():
+def test_padding_is_ignored():
     clip = clip_activation(0, (0, 3), [1, 1, 1, 100], 3)
     assert levels(stitch([clip]))[:3] == pytest.approx([1, 1, 1])
 
@@ -63,7 +66,7 @@ def test_a_very_short_video_uses_the_nearest_slice():
     assert levels(stitch([clip]))[0] == 7
 
 
-def test_a_class_has_one_continuous_map_from_the_clip_that_brings_it():
+def test_a_class_has_one_continuous_map_from_the_first_clip_that_maps_it():
     clips = [
         clip_activation(0, (0, 4), [2] * 4, 2),
         clip_activation(2, (0, 4), [2] * 4, 2, classes=(0, 3)),
@@ -75,7 +78,7 @@ def test_a_class_has_one_continuous_map_from_the_clip_that_brings_it():
 
 
 def test_frames_come_out_as_soon_as_no_later_clip_can_change_them():
-    given_so_far = []
+    read = []
 
     def clips():
         for clip in [
@@ -83,31 +86,30 @@ def test_frames_come_out_as_soon_as_no_later_clip_can_change_them():
             clip_activation(2, (0, 4), [1] * 4, 2),
             clip_activation(4, (0, 4), [1] * 4, 4),
         ]:
-            given_so_far.append(clip)
+            read.append(clip)
             yield clip
 
     stream = stitch(clips())
     assert next(stream).frame.index == 0
     assert next(stream).frame.index == 1
-    assert len(given_so_far) == 1
+    assert len(read) == 1
     next(stream)
-    assert len(given_so_far) == 2
+    assert len(read) == 2
 
 
-def no_maps(recognizer, features, classes):
+def cam(recognizer, features, classes):
     return torch.einsum("sk,bkthw->bsthw", recognizer.linear.weight[classes], features.maps)
 
 
 def run(source, clip_len, batch, depth, recognizer, rate=15.0):
-    sizes = [fit_input(64, 48, recognizer.size, fixed=False, smooth=False, fill=(0, 0, 0))]
+    sampling = Sampling((fit_input((64, 48), recognizer.size),), rate, 1 / 30)
     margin = recognizer.geometry.margin
-    clips = windows(
-        sample(source, rate, 1 / 30, sizes), clip_len, clip_len - 2 * margin if margin else max(1, clip_len // 2), margin
-    )
-    clips = prefetch(clips, depth) if depth else clips
+    stride = clip_len - 2 * margin if margin else max(1, clip_len // 2)
+    clips = windows(sample(source, sampling), Windowing(clip_len, stride, margin))
     every = ClassSelection(tuple(range(recognizer.count)))
-    answers = recognize(clips, recognizer, no_maps, every, GRID, backend=Backend(batch=batch))
-    return list(stitch(prefetch(answers, depth) if depth else answers))
+    plan = NetworkPlan(recognizer, Backend(batch=batch), cam, every, GRID)
+    activations = recognize(prefetch(clips, depth) if depth else clips, plan)
+    return list(stitch(prefetch(activations, depth) if depth else activations))
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +124,7 @@ def whole(source):
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(5, 50), st.sampled_from([1, 2, 3, 8]), st.sampled_from([0, 1, 4]))
-def test_chunked_output_equals_whole_video_output(source, whole, clip_len, batch, depth):
+def test_the_output_in_clips_equals_that_of_the_whole_video(source, whole, clip_len, batch, depth):
     chunked = run(source, clip_len, batch, depth, TinyRecognizer())
     assert [a.frame.index for a in chunked] == list(range(90))
     for a, b in zip(chunked, whole, strict=True):
