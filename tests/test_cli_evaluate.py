@@ -9,7 +9,7 @@ import pytest
 
 from camreel.cli.app import main
 from camreel.synthetic import film
-from camreel.synthetic.write import write_pair
+from camreel.synthetic.write import write_film_with_truth
 from tests.evaluating import FRAMES, SIZE, shrink
 
 
@@ -24,7 +24,7 @@ def folder(tmp_path_factory) -> Path:
     """A folder as `camreel figures` writes it."""
     place = tmp_path_factory.mktemp("videos")
     made = film(3, split="pair", size=SIZE, frames=FRAMES, rate=30.0)
-    write_pair(place / "pair-0003.mp4", made, 30.0, 23, seed=3, split="pair")
+    write_film_with_truth(place / "pair-0003.mp4", made, 30.0, 23, seed=3, split="pair")
     return place
 
 

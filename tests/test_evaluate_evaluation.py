@@ -30,7 +30,7 @@ from camreel.reports.pages import evaluation_page
 from camreel.reports.tiles import TILE_WIDTH
 from camreel.structures import Action, Frame, Grid, Localization, Segment
 from camreel.synthetic import SPLITS, Film, film
-from camreel.synthetic.write import write_film, write_pair
+from camreel.synthetic.write import write_film, write_film_with_truth
 from tests.evaluating import FRAMES, SIZE, UNTRAINED, box_scores, frame_scores, shrink, untrained
 from tests.make import MILLI, picture
 
@@ -46,7 +46,7 @@ def folder(tmp_path_factory) -> Path:
     """A folder as `camreel figures` writes it."""
     place = tmp_path_factory.mktemp("videos")
     made = film(3, split="pair", size=SIZE, frames=FRAMES, rate=30.0)
-    write_pair(place / "pair-0003.mp4", made, 30.0, 23, seed=3, split="pair")
+    write_film_with_truth(place / "pair-0003.mp4", made, 30.0, 23, seed=3, split="pair")
     return place
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from camreel.annotations import NONE, Truth, check_truth, find_truth, read_origin, read_truth
+from camreel.annotations import NO_ACTION, Truth, check_truth, find_truth, read_origin, read_truth
 from camreel.errors import OutputError
 from camreel.sources import open_source
 from camreel.synthetic import ACTIONS, Film
@@ -36,7 +36,7 @@ def make_film(frames: int = 10, size: tuple[int, int] = (96, 64), rate: float = 
         pictures[frame, : height // 4, 4 * frame : 4 * frame + 8] = 255
         masks[frame, : height // 4, 4 * frame : 4 * frame + 8] = 1
     boxes = np.array([[[4 * t, 0, 4 * t + 8, height // 4]] for t in range(frames)], np.float32)
-    actions = np.full((frames, 1), NONE, np.int16)
+    actions = np.full((frames, 1), NO_ACTION, np.int16)
     actions[3:, 0] = 6
     return Film(pictures, Truth(ACTIONS, width, height, np.arange(frames) / rate, actions, boxes, masks))
 
