@@ -129,7 +129,7 @@ def test_a_video_that_fails_leaves_nothing(tmp_path, monkeypatch, error):
 
 def test_a_truth_that_fails_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "camreel.annotations.files.save", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+        "camreel.annotations.files.save_masks", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))
     )
     with pytest.raises(OutputError, match="No space left"):
         write_film_with_truth(tmp_path / "a.mp4", make_film(), 30, 23, seed=1, split="single")

@@ -9,7 +9,7 @@ axis is measured on a long, thin clip: with these replacements the axes separate
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,8 +23,8 @@ Axes = tuple[int, int, int]
 
 THIN = ((1, 32), (4, 32), (16, 32), (16, 64), (16, 96), (16, 128), (32, 192), (32, 320))
 """Samples and pixels of the axes that are not measured: the first pair that the network accepts is used."""
-LONG = 1024
-"""Pixels of the axis that is measured."""
+LONG = (1024, 4096)
+"""Pixels of the axis that is measured: the first length that shows a whole receptive field."""
 LONG_CLIP = 128
 """Samples of the time axis when it is measured."""
 IDENTITIES = frozenset(
@@ -68,28 +68,53 @@ def measure_geometry(features: Callable[[Tensor], Features], clip_len: int, fixe
     try:
         try:
             # Backbones often accept more than the whole network does, and a long axis shows whole receptive fields.
-            return _measure(features, clip_len, *_smallest(features, clip_len == 1), LONG, LONG_CLIP)
+            return _measure(features, clip_len, *_smallest(features, clip_len == 1), LONG, (LONG_CLIP,))
         except RuntimeError:
             if fixed_size is None:
                 raise
-            return _measure(features, clip_len, clip_len, fixed_size, fixed_size, clip_len)
+            return _measure(features, clip_len, clip_len, fixed_size, (fixed_size,), (clip_len,))
     except (RuntimeError, IndexError, TypeError, AttributeError, ValueError) as error:
         why = f"measuring it failed: {error}".split("\n")[0]
         raise ModelError("the network states no geometry", why, "give the recognizer a `geometry`") from error
 
 
 def _measure(
-    features: Callable[[Tensor], Features], clip_len: int, samples: int, side: int, long: int, long_clip: int
+    features: Callable[[Tensor], Features],
+    clip_len: int,
+    samples: int,
+    side: int,
+    lengths: tuple[int, ...],
+    clip_lengths: tuple[int, ...],
 ) -> Geometry:
     """Measure the axes one by one on clips of `samples` x `side` x `side`, the measured axis of which is long."""
     image = clip_len == 1
     mode = _LinearMode()
-    y = _axis(features, mode, (samples, long, side), 1)
-    x = _axis(features, mode, (samples, side, long), 2)
-    t = (0.0, 1.0, 0) if image else _axis(features, mode, (long_clip, side, side), 0)
-    keeps_time = t[1] == 1.0 and t[0] == 0.0 and not mode.pooled and not mode.attends
-    margin = t[2] if keeps_time and 2 * t[2] < clip_len else 0
-    return Geometry((t[0], y[0], x[0]), (t[1], y[1], x[1]), margin)
+    y = _longest_axis(lambda long: _axis(features, mode, (samples, long, side), 1), lengths)
+    x = _longest_axis(lambda long: _axis(features, mode, (samples, side, long), 2), lengths)
+    t = _Axis(0.0, 1.0, 0)
+    if not image:
+        t = _longest_axis(lambda long: _axis(features, mode, (long, side, side), 0), clip_lengths)
+    keeps_time = t.jump == 1.0 and t.start == 0.0 and not mode.pooled and not mode.attends
+    margin = t.reach if keeps_time and 2 * t.reach < clip_len else 0
+    return Geometry((t.start, y.start, x.start), (t.jump, y.jump, x.jump), margin)
+
+
+class _Axis(NamedTuple):
+    start: float
+    jump: float
+    reach: int
+    """Half the width of the receptive field in input positions."""
+    whole: bool = True
+    """The receptive field ended inside the clip; otherwise equal patches are assumed."""
+
+
+def _longest_axis(measure: Callable[[int], _Axis], lengths: tuple[int, ...]) -> _Axis:
+    found = measure(lengths[0])
+    for length in lengths[1:]:
+        if found.whole:
+            break
+        found = measure(length)
+    return found
 
 
 class _LinearMode(TorchFunctionMode):
@@ -165,17 +190,16 @@ def _smallest(features: Callable[[Tensor], Features], image: bool) -> tuple[int,
     raise RuntimeError(f"it accepts no clip of {THIN[-1][0]} samples of {THIN[-1][1]} pixels")
 
 
-def _axis(
-    features: Callable[[Tensor], Features], mode: _LinearMode, shape: Axes, axis: int
-) -> tuple[float, float, int]:
-    """Return start, jump and reach (half the width of the receptive field) along one axis, in input positions."""
+def _axis(features: Callable[[Tensor], Features], mode: _LinearMode, shape: Axes, axis: int) -> _Axis:
+    """Measure one axis of clips of a shape [T, H, W]."""
     clip = torch.ones((1, 3, *shape), requires_grad=True)
     with torch.inference_mode(False), torch.enable_grad(), mode:
         maps = features(clip).maps.float()
     cells = maps.movedim(axis + 2, 0).flatten(1).sum(1)
     patch = shape[axis] / len(cells)
+    patches = _Axis((patch - 1) / 2, patch, shape[axis], whole=mode.attends)
     if mode.attends or len(cells) < 2:
-        return (patch - 1) / 2, patch, shape[axis]
+        return patches
     j = len(cells) // 2
     centers, reach = [], 0
     for cell in (cells[j - 1], cells[j]):
@@ -183,12 +207,12 @@ def _axis(
         profile = gradient.double().movedim(axis + 2, 0).flatten(1).sum(1)
         touched = profile.nonzero().flatten()
         if int(touched[0]) == 0 or int(touched[-1]) == len(profile) - 1:  # cut off: its centroid says nothing
-            return (patch - 1) / 2, patch, shape[axis]
+            return patches
         positions = torch.arange(len(profile), dtype=torch.float64)
         centers.append(float((profile * positions).sum() / profile.sum()))
         reach = max(reach, round(float((touched - centers[-1]).abs().max())))
     jump = _snap(centers[1] - centers[0], 1)
-    return _snap(centers[1] - jump * j, 2), jump, reach
+    return _Axis(_snap(centers[1] - jump * j, 2), jump, reach)
 
 
 def _snap(value: float, parts: int) -> float:
