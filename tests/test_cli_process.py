@@ -17,6 +17,7 @@ from camreel.config.schema import Config
 from camreel.errors import CamreelError, ConfigError, DeviceError, InputError, ModelError, OutputError
 from camreel.structures import Counts, Summary
 from tests.command_line import CommandLine, Outcome
+from tests.test_flow import make_clip
 
 SUMMARY = Summary(Counts(30, 30, 0, 0, 15), (), (), 1e-6, {"decode": 0.1}, ("audio is left out",))
 
@@ -66,18 +67,13 @@ class Flow:
             raise self.raises["model"]
         return "recognizer"
 
-    def describe_run(self, uri: str, config: Config) -> list[str]:
-        if error := self.raises.get(Path(uri).name):
-            raise error
-        return [f"{uri}: a plan for {config.model.name}"]
-
 
 @pytest.fixture
 def flow(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Flow:
     """The stub in place of the flow, in an empty folder."""
     stub = Flow()
     module = types.ModuleType("camreel.flow")
-    module.__dict__.update(process=stub.process, load_recognizer=stub.load_recognizer, describe_run=stub.describe_run)
+    module.__dict__.update(process=stub.process, load_recognizer=stub.load_recognizer)
     monkeypatch.setitem(sys.modules, "camreel.flow", module)
     monkeypatch.chdir(tmp_path)
     return stub
@@ -279,10 +275,14 @@ def test_a_file_in_place_of_a_command_suggests_process(flow: Flow, run: CommandL
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(flow: Flow, run: CommandLine) -> None:
-    clips("a.mp4")
+    make_clip(Path("a.mp4"), 30, (96, 64))
     outcome = run("process", "a.mp4", "--dry-run", "-o", "out/", "--model", "s3d")
     assert outcome.code == 0
-    assert outcome.out.splitlines() == ["a.mp4: a plan for s3d", "  writes out/a.camreel.mp4 and out/a.camreel.jsonl"]
+    assert outcome.out.splitlines() == [
+        "a.mp4: h264 96x64, 30.000 frames per second, 1.00 s",
+        "  model s3d (default weights), smoothing flow, style heatmap",
+        "  writes out/a.camreel.mp4 and out/a.camreel.jsonl",
+    ]
     assert tree() == {"a.mp4"} and not Path("out").exists()
     assert flow.loaded == [] and flow.calls == []
 

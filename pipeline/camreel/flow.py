@@ -39,7 +39,7 @@ from camreel.stages.sample import sample
 from camreel.stages.smooth import make_smoother
 from camreel.stages.stitch import stitch
 from camreel.stages.windows import windows
-from camreel.structures import Counts, Frame, Header, Localization, Summary, VideoInfo
+from camreel.structures import Frame, Header, Localization, Summary, VideoInfo
 
 CLIPS_AHEAD = 2
 """Clips that wait for the network."""
@@ -224,7 +224,7 @@ class _Run:
             for localization in run_stages(self.source, self.stages, self.stats, own):
                 self.stats.count_written(localization)
                 yield localization
-            self.summary = _summarize(self.source, self.stats, ())
+            self.summary = self.stats.summary(self.source.corrupt, self.source.notes)
 
 
 def localize(
@@ -382,45 +382,7 @@ def _progress(plan: RunPlan, stats: RunStats, begin: float) -> Progress:
 
 def _finish(sinks: Sequence[tuple[str, Sink]], source: Source, stats: RunStats) -> Summary:
     """Close the sinks with the summary of the run."""
-    summary = _summarize(source, stats, [sentence for _, sink in sinks for sentence in sink.notes])
+    summary = stats.summary(source.corrupt, source.notes, [note for _, sink in sinks for note in sink.notes])
     for _, sink in sinks:
         sink.close(summary)
     return summary
-
-
-def _summarize(source: Source, stats: RunStats, notes: Iterable[str]) -> Summary:
-    counts = Counts(
-        decoded=stats.decoded,
-        written=stats.written,
-        # After Ctrl-C: frames that were still on their way.
-        dropped=stats.decoded - stats.written,
-        corrupt=source.corrupt,
-        inferred=stats.inferred,
-    )
-    return Summary(
-        frames=counts,
-        segments=tuple(stats.segments),
-        tracks=tuple(stats.tubes),
-        completeness_error=stats.completeness_error,
-        stages=stats.stages,
-        fallbacks=(*source.notes, *stats.notes, *notes),
-    )
-
-
-def describe_run(uri: str, config: Config) -> list[str]:
-    """Describe what `process` would do with a video, as lines of text; only its header is read.
-
-    Raises:
-        InputError: the video cannot be opened.
-    """
-    with open_source(uri, start=config.start, end=config.end, audio=config.video.audio) as source:
-        info = source.info
-        rate = f"{float(info.average_rate):.3f} frames per second" if info.average_rate else "unknown frame rate"
-        length = f"{info.duration:.2f} s" if info.duration is not None else "unknown length"
-        turned = f", turned by {info.rotation} degrees" if info.rotation else ""
-        lines = [f"{info.uri}: {info.codec} {info.width}x{info.height}, {rate}, {length}{turned}"]
-        lines += [f"  audio track {track.index}: {track.codec}" for track in info.tracks]
-        lines += [f"  note: {note}" for note in source.notes]
-        model = f"model {config.model.name} ({config.model.weights} weights)"
-        lines.append(f"  {model}, smoothing {config.smooth.name}, style {config.video.style}")
-        return lines

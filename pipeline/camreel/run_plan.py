@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -216,3 +216,22 @@ def find_classes(wanted: tuple[str, ...], classes: tuple[str, ...]) -> tuple[int
             todo = f"classes are names or ids from 0 to {len(classes) - 1}"
             raise ConfigError(f"no class {word!r}", nearest(word, classes), todo)
     return tuple(dict.fromkeys(ids))
+
+
+def describe_run(info: VideoInfo, notes: Sequence[str], config: Config) -> list[str]:
+    """Describe a run before it starts, as lines of text.
+
+    Args:
+        info: the video.
+        notes: run notes of its source.
+        config: all settings.
+    """
+    rate = f"{float(info.average_rate):.3f} frames per second" if info.average_rate else "unknown frame rate"
+    length = f"{info.duration:.2f} s" if info.duration is not None else "unknown length"
+    turned = f", turned by {info.rotation} degrees" if info.rotation else ""
+    lines = [f"{info.uri}: {info.codec} {info.width}x{info.height}, {rate}, {length}{turned}"]
+    lines += [f"  audio track {track.index}: {track.codec}" for track in info.tracks]
+    lines += [f"  note: {note}" for note in notes]
+    model = f"model {config.model.name} ({config.model.weights} weights)"
+    lines.append(f"  {model}, smoothing {config.smooth.name}, style {config.video.style}")
+    return lines

@@ -124,9 +124,12 @@ def _expand(inputs: Sequence[str]) -> list[str]:
 
 
 def _show_plan(job: Job, config: Config) -> None:
-    from camreel.flow import describe_run
+    from camreel.run_plan import describe_run
+    from camreel.sources import open_source
 
-    for line in (*describe_run(job.uri, config), f"  writes {name_paths(job.paths)}"):
+    with open_source(job.uri, start=config.start, end=config.end, audio=config.video.audio) as source:
+        lines = describe_run(source.info, source.notes, config)
+    for line in (*lines, f"  writes {name_paths(job.paths)}"):
         typer.echo(line)
 
 

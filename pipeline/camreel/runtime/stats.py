@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from camreel.structures import ClipActivation, Frame, Localization, Segment, Tube
+from camreel.structures import ClipActivation, Counts, Frame, Localization, Segment, Summary, Tube
 
 T = TypeVar("T")
 
@@ -98,6 +98,25 @@ class RunStats:
                 self.segments.append(item)
             else:
                 self.tubes.append(item)
+
+    def summary(self, corrupt: int, source_notes: Iterable[str], sink_notes: Iterable[str] = ()) -> Summary:
+        """Return the summary of the run.
+
+        Args:
+            corrupt: number of packets that could not be decoded.
+            source_notes: run notes of the source.
+            sink_notes: run notes of the sinks.
+        """
+        # Frames that were on their way when Ctrl-C was pressed count as dropped.
+        counts = Counts(self.decoded, self.written, self.decoded - self.written, corrupt, self.inferred)
+        return Summary(
+            frames=counts,
+            segments=tuple(self.segments),
+            tracks=tuple(self.tubes),
+            completeness_error=self.completeness_error,
+            stages=self.stages,
+            fallbacks=(*source_notes, *self.notes, *sink_notes),
+        )
 
     def absorb(self, other: RunStats) -> None:
         """Add the statistics of an earlier or later part of the same run."""
