@@ -11,12 +11,13 @@ from camreel.config.schema import Config
 from camreel.evaluate.collector import changed
 from camreel.flow import load_recognizer, localize
 from camreel.interfaces import Recognizer
+from camreel.metrics.classification_report import ClassificationReport, Example
 from camreel.reports.curves import curves, reliability
 from camreel.reports.style import STYLE
 from camreel.reports.tiles import draw_heat, pack, tile_of, write
 from camreel.sources import open_source
 from camreel.structures import U8, Localization
-from camreel.train.clips import Example, TrainingResult, ClassificationReport
+from camreel.train.tasks.clips import TrainingResult
 
 SHOWN = 12
 """Confused clips at most."""
