@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import logging
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,15 @@ def test_flags_arrive_and_standard_output_stays_empty(training: Training, capsys
     assert "31 steps in 1:30:01: mAP 0.310, top-1 0.250" in err
     assert "calibrated (boxes from saliency 0.35): frame F1 0.710, false signals 0.010" in err
     assert "-> f.safetensors" in err
+
+
+def test_help_imports_neither_torch_nor_scikit_learn():
+    code = (
+        "import sys\nfrom camreel.cli.app import main\ntry:\n    main(['train', '--help'])\n"
+        "except SystemExit:\n    print([name for name in ('torch', 'sklearn') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--figures" in done.stdout and done.stdout.endswith("[]\n")
 
 
 def test_quiet_writes_nothing(training: Training, capsys: pytest.CaptureFixture[str]):

@@ -23,7 +23,7 @@ def rows(*rows: list[float]) -> np.ndarray:
 def test_macro_f1_by_hand():
     truth, predicted = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 0, 0])
     # class 0: 2 hits of 3 true and 4 predicted; class 1: 1 of 2 and 2; class 2: none.
-    assert macro_f1(predicted, truth, 3) == pytest.approx((4 / 7 + 2 / 4 + 0) / 3)
+    assert macro_f1(predicted, truth) == pytest.approx((4 / 7 + 2 / 4 + 0) / 3)
 
 
 def test_the_temperature_reverts_a_stretch_of_the_logits():

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from camreel.train.dataset import LabeledClip
 from camreel.train.embeddings import ClipEmbeddings
-from camreel.train.linear_probe import LinearProbe, choose_weight_decay, fit_probe
+from camreel.train.linear_probe import LinearProbe, _regress, choose_weight_decay, fit_probe
 
 NAMES = ("class 0", "class 1", "class 2")
 
@@ -32,6 +33,20 @@ def test_a_probe_separates_clouds_and_weighs_classes_alike():
     assert probe.weight.shape == (3, 8) and probe.bias.shape == (3,)
     predicted = [NAMES[int(probe.logits(clip.plain).mean(axis=0).argmax())] for clip in clips]
     assert np.mean([a == clip.clip.label for a, clip in zip(predicted, clips, strict=True)]) > 0.95
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_regression_minimizes_the_weighted_cross_entropy_plus_weight_decay(classes: int):
+    rng = np.random.default_rng(0)
+    x, targets = rng.normal(size=(60, 5)).astype(np.float32), rng.integers(classes, size=60)
+    weights = rng.random(60)
+    weights /= weights.sum()
+    weight, bias = _regress(x, targets, weights, classes, 0.02)
+    logits = x @ weight.T + bias
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    error = weights[:, None] * (chances - np.eye(classes)[targets])
+    np.testing.assert_allclose(error.T @ x + 2 * 0.02 * weight, 0, atol=1e-6)
+    np.testing.assert_allclose(error.sum(axis=0), 0, atol=1e-6)
 
 
 def test_the_weight_decay_is_chosen_over_folds_of_groups():

@@ -194,6 +194,13 @@ def test_existing_files_are_kept(folder, head_result, tmp_path):
         train_clips(folder, tmp_path / "x.pt")
 
 
+def test_without_scikit_learn_nothing_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("camreel.metrics.classification_report.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="scikit-learn") as caught:
+        train_clips(tmp_path / "does not exist", tmp_path / "x.safetensors")
+    assert caught.value.todo == 'pip install "camreel[train]"'
+
+
 @pytest.mark.parametrize("model", ["mvit_v1_b", "convnext_tiny"])
 def test_a_backbone_without_a_linear_head_is_refused(folder, tmp_path, model, monkeypatch):
     monkeypatch.setattr(clips, "load", lambda *_: load(model, "random", seed=1))

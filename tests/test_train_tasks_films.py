@@ -83,6 +83,13 @@ def test_an_output_that_cannot_be_written_is_an_error_before_anything_is_rendere
         start(tmp_path / "f.safetensors", overwrite=True, render=never)
 
 
+def test_without_scikit_learn_nothing_is_rendered_or_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("camreel.metrics.classification_report.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="scikit-learn"):
+        start(tmp_path / "f.safetensors", render=never)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_process_that_dies_ends_the_training(tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(films, "INITIAL_FILMS", 30)
     monkeypatch.setattr(films, "VALIDATION_FILMS", 1)

@@ -1,15 +1,19 @@
-"""Metrics of a classifier on held-out examples: F1, confusion matrix, average precision, calibration, temperature."""
+"""Metrics of a classifier on held-out examples: F1, confusion matrix, average precision, calibration, temperature.
+
+The standard metrics are those of scikit-learn, which is imported when one is computed; see `require_scikit_learn`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from camreel.errors import ConfigError
 from camreel.structures import F32, Ints
 
 BOOTSTRAP_RESAMPLES = 2000
@@ -18,6 +22,16 @@ CONFIDENCE_BINS = 10
 """Number of bins of the confidence for the calibration error."""
 TEMPERATURES = np.geomspace(0.25, 8, 61)
 """Temperatures that are tried."""
+
+
+def require_scikit_learn() -> None:
+    """Check that scikit-learn is installed, without importing it.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if find_spec("sklearn") is None:
+        raise ConfigError("training needs scikit-learn", "it is not installed", 'pip install "camreel[train]"')
 
 
 class Example(Protocol):
@@ -78,7 +92,7 @@ class ClassificationReport:
     @property
     def macro_f1(self) -> float:
         """F1 averaged over the classes that occur."""
-        return macro_f1(self.said, self.truth, len(self.classes))
+        return macro_f1(self.said, self.truth)
 
     @property
     def loss(self) -> float:
@@ -89,19 +103,20 @@ class ClassificationReport:
     @property
     def confusion(self) -> Ints:
         """Confusion matrix [C, C]: number of examples of a class (row) that were predicted as another (column)."""
-        counts = np.zeros((len(self.classes), len(self.classes)), np.int64)
-        np.add.at(counts, (self.truth, self.said), 1)
-        return counts
+        from sklearn.metrics import confusion_matrix
+
+        counts = confusion_matrix(self.truth, self.said, labels=range(len(self.classes)))
+        return np.asarray(counts, np.int64)
 
     @property
     def per_class(self) -> list[tuple[float, float, float, int]]:
         """Precision, recall, F1 and number of examples of each class."""
-        confusion = self.confusion
-        hits, predicted, true = confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)
-        return [
-            (int(h) / max(1, int(p)), int(h) / max(1, int(t)), 2 * int(h) / max(1, int(p + t)), int(t))
-            for h, p, t in zip(hits, predicted, true, strict=True)
-        ]
+        from sklearn.metrics import precision_recall_fscore_support
+
+        labels = range(len(self.classes))
+        columns = precision_recall_fscore_support(self.truth, self.said, labels=labels, zero_division=0)
+        rows = zip(*columns, strict=True)
+        return [(float(precision), float(recall), float(f1), int(count)) for precision, recall, f1, count in rows]
 
     def reliability(self) -> list[tuple[float, float, int]]:
         """Return mean confidence, accuracy and number of examples of each bin of the confidence that is not empty."""
@@ -134,38 +149,37 @@ class ClassificationReport:
         Args:
             seed: seed of the resamples.
         """
-        members: dict[str, list[int]] = {}
-        for i, example in enumerate(self.examples):
-            members.setdefault(example.group, []).append(i)
-        groups = [members[name] for name in sorted(members)]
-        rng, truth, said = np.random.default_rng(seed), self.truth, self.said
-        resamples = (
-            np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))])
-            for _ in range(BOOTSTRAP_RESAMPLES)
-        )
-        scores = [macro_f1(said[rows], truth[rows], len(self.classes)) for rows in resamples]
+        names = sorted({example.group for example in self.examples})
+        groups = np.array([names.index(example.group) for example in self.examples])
+        confusions = np.zeros((len(names), len(self.classes), len(self.classes)), np.int64)
+        np.add.at(confusions, (groups, self.truth, self.said), 1)
+        drawn = np.random.default_rng(seed).integers(len(names), size=(BOOTSTRAP_RESAMPLES, len(names)))
+        scores = [_macro_f1_of_confusion(confusions[rows].sum(axis=0)) for rows in drawn]
         low, high = np.quantile(scores, (0.025, 0.975))
         return float(low), float(high)
 
 
-def macro_f1(predicted: Ints, truth: Ints, classes: int) -> float:
+def _macro_f1_of_confusion(confusion: Ints) -> float:
+    """Return `macro_f1` from a confusion matrix [C, C]: scikit-learn is too slow for thousands of resamples."""
+    true = confusion.sum(axis=1)
+    f1 = 2 * confusion.diagonal() / np.maximum(confusion.sum(axis=0) + true, 1)
+    return float(f1[true > 0].mean())
+
+
+def macro_f1(predicted: Ints, truth: Ints) -> float:
     """Return the F1 averaged over the classes that occur in the truth.
 
     Args:
         predicted: predicted class ids [N].
         truth: true class ids [N].
-        classes: number of classes.
 
     Example:
-        >>> macro_f1(np.array([0, 0, 1]), np.array([0, 1, 1]), 2)
+        >>> macro_f1(np.array([0, 0, 1]), np.array([0, 1, 1]))
         0.6666666666666666
     """
-    scores = [
-        2 * int(((predicted == c) & (truth == c)).sum()) / (int((predicted == c).sum()) + int((truth == c).sum()))
-        for c in range(classes)
-        if (truth == c).any()
-    ]
-    return float(np.mean(scores))
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(truth, predicted, labels=np.unique(truth), average="macro", zero_division=0))
 
 
 def mean_average_precision(scores: F32, targets: F32, weights: F32) -> float:
@@ -176,15 +190,13 @@ def mean_average_precision(scores: F32, targets: F32, weights: F32) -> float:
         targets: 1 where the class is true, else 0 [N, C].
         weights: 0 where an example does not count for a class, else 1 [N, C].
     """
+    from sklearn.metrics import average_precision_score
+
     columns = zip(scores.T, targets.T > 0, weights.T > 0, strict=True)
-    found = [_average_precision(score[counts], true[counts]) for score, true, counts in columns if true.any()]
+    found = [
+        average_precision_score(true[counts], score[counts]) for score, true, counts in columns if true[counts].any()
+    ]
     return float(np.mean(found)) if found else 0.0
-
-
-def _average_precision(scores: F32, true: NDArray[np.bool_]) -> float:
-    ordered = true[np.argsort(-scores, kind="stable")]
-    hits = np.cumsum(ordered)
-    return float((hits / np.arange(1, len(hits) + 1))[ordered].mean())
 
 
 def top1_accuracy(scores: F32, targets: F32, weights: F32) -> float:

@@ -5,14 +5,12 @@ The head is a linear layer on the mean of all cells, so that the maps of the new
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from camreel.metrics.classification_report import macro_f1
 from camreel.structures import F32, Ints
@@ -24,8 +22,10 @@ WEIGHT_DECAYS = (0.003, 0.01, 0.03, 0.1, 0.3)
 """Strengths of the weight decay that are tried."""
 FOLDS = 5
 """Folds of the cross-validation that chooses the weight decay."""
-MAX_ITERATIONS = 200
+MAX_ITERATIONS = 500
 """Maximum number of iterations of L-BFGS."""
+TOLERANCE = 1e-8
+"""Largest entry of the gradient at which L-BFGS stops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +72,38 @@ def fit_probe(
 
 
 def _regress(x: F32, targets: Ints, weights: F64, classes: int, weight_decay: float) -> tuple[F64, F64]:
-    inputs, wanted, shares = torch.from_numpy(x).double(), torch.from_numpy(targets), torch.from_numpy(weights)
-    weight = torch.zeros(classes, x.shape[1], dtype=torch.float64, requires_grad=True)
-    bias = torch.zeros(classes, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weight, bias], max_iter=MAX_ITERATIONS, line_search_fn="strong_wolfe")
+    """Minimize the weighted cross-entropy plus `weight_decay` times the squared weights; the bias is not decayed.
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        each = functional.cross_entropy(inputs @ weight.T + bias, wanted, reduction="none")
-        loss = (shares * each).sum() + weight_decay * (weight**2).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
+    Args:
+        x: standardized embeddings [N, K].
+        targets: class ids [N]; every class occurs.
+        weights: weights of the rows [N]; their sum is 1.
+        classes: number of classes.
+        weight_decay: factor of the squared weights.
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
-    return weight.detach().numpy(), bias.detach().numpy()
+    Returns:
+        Weight [C, K] and bias [C].
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
+
+    # scikit-learn minimizes loss + |w|^2 / (2 C). For two classes its w is the difference of the two rows, w = 2 v
+    # with rows -v and v, whose squares add up to |w|^2 / 2.
+    binary = classes == 2
+    inverse = weight_decay if binary else 2 * weight_decay
+    model = LogisticRegression(C=1 / inverse, tol=TOLERANCE, max_iter=MAX_ITERATIONS)
+    # Threads of the BLAS cost far more than they gain in the many small steps: .3 instead of 4 to 10 s for 588 x 1280
+    # embeddings on 2 busy cores. And with one thread the result does not depend on the number of cores.
+    with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
+        # After so many iterations the error is far below the rounding of the embeddings.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(x.astype(np.float64), targets, sample_weight=weights)
+    if binary:
+        return np.concatenate([-model.coef_, model.coef_]) / 2, np.concatenate(
+            [-model.intercept_, model.intercept_]
+        ) / 2
+    return np.asarray(model.coef_), np.asarray(model.intercept_)
 
 
 def choose_weight_decay(
@@ -123,4 +141,4 @@ def _cross_validate(
         probe = fit_probe(rest, classes, weight_decay, mirror)
         truth += [classes.index(clip.clip.label) for clip in held_out]
         predicted += [int(probe.logits(clip.plain).mean(axis=0).argmax()) for clip in held_out]
-    return macro_f1(np.array(predicted), np.array(truth), len(classes)) if truth else 0.0
+    return macro_f1(np.array(predicted), np.array(truth)) if truth else 0.0

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from camreel.errors import ConfigError, ModelError
-from camreel.metrics.classification_report import ClassificationReport, fit_temperature
+from camreel.metrics.classification_report import ClassificationReport, fit_temperature, require_scikit_learn
 from camreel.models.checkpoint import Metadata
 from camreel.models.loading import load
 from camreel.models.torch_recognizer import TorchRecognizer
@@ -113,8 +113,8 @@ def train_clips(
             stay usable.
 
     Raises:
-        ConfigError: the output exists, the backbone has no linear head, or the state was made with other options or is
-            at its end.
+        ConfigError: scikit-learn is missing, the output exists, the backbone has no linear head, or the state was made
+            with other options or is at its end.
         InputError: there is too little to learn from.
         ModelError: the backbone or the state cannot be loaded, or the training has diverged.
         OutputError: the output cannot be written.
@@ -123,6 +123,7 @@ def train_clips(
         >>> result = train_clips(Path("clips"), Path("mine.safetensors"))
         >>> result.verdict.macro_f1
     """
+    require_scikit_learn()
     options = options or ClipTrainingOptions()
     check_output(output)
     dataset = read_dataset(source)

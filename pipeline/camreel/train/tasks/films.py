@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from camreel.metrics.classification_report import mean_average_precision, top1_accuracy
+from camreel.metrics.classification_report import mean_average_precision, require_scikit_learn, top1_accuracy
 from camreel.models.checkpoint import Metadata
 from camreel.models.figures import BUNDLE, Inputs, fresh
 from camreel.recognize.backend import choose_device
@@ -106,7 +106,7 @@ def train_figures(
         render: renders films.
 
     Raises:
-        ConfigError: the options do not fit, the output exists, or no time is left.
+        ConfigError: scikit-learn is missing, the options do not fit, the output exists, or no time is left.
         OutputError: the output cannot be written.
         ModelError: the state cannot be read, or the training has diverged.
         DeviceError: the device is missing, or a process that renders died.
@@ -115,6 +115,7 @@ def train_figures(
         >>> result = train_figures("mine.safetensors", FilmTrainingOptions(seconds=600))
         >>> result.scores["map"]
     """
+    require_scikit_learn()
     options = options or FilmTrainingOptions()
     files = TrainingFiles(Path(output), options.fixed)
     resumes = files.check(resume=resume, overwrite=overwrite)
