@@ -96,7 +96,7 @@ class _StepCounter:
 
 
 class Trainer(Generic[B]):
-    """Trains the network of a task, and keeps its weight average, its history and its files.
+    """A training run of a task, with its weight average, its history and its files.
 
     Args:
         task: what is trained.
