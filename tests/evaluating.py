@@ -9,7 +9,7 @@ from camreel.annotations import Truth
 from camreel.config.schema import Config
 from camreel.evaluate.datasets import synthetic
 from camreel.evaluate.localization_scores import LocalizationScores
-from camreel.metrics.classification import FrameScores
+from camreel.metrics.frame_scores import FrameScores
 from camreel.synthetic import ACTIONS
 from tests.make import TinyRecognizer
 

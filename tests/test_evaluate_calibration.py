@@ -16,7 +16,7 @@ from camreel.evaluate.calibration import (
     choose_score,
     fold_calibration,
 )
-from camreel.metrics.classification import FrameScores, false_signal, macro_f1
+from camreel.metrics.frame_scores import FrameScores, false_signal, macro_f1
 from camreel.models import checkpoint
 from camreel.models.loading import load
 from camreel.synthetic import ACTIONS

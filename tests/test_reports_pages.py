@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from camreel.metrics.classification import FrameScores
+from camreel.metrics.frame_scores import FrameScores
 from camreel.reports.pages import training_page
 from camreel.reports.plots import plot_history, plot_reliability, plot_scores
 from camreel.reports.tiles import TILE_WIDTH, draw_text, encode_strip, make_tile

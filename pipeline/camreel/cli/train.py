@@ -1,10 +1,10 @@
-"""`camreel train`: a network learns, and a checkpoint comes out."""
+"""`camreel train`: train a network, on labeled clips or on synthetic films, and write a checkpoint."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -12,27 +12,41 @@ from camreel.cli.batch import StopRequest, exit_code, stop_signals
 from camreel.cli.flags import Debug, Quiet, Verbose, time_length
 from camreel.cli.progress import BarState, clock_time, open_reporter, open_task_reporter
 from camreel.cli.terminal import Terminal
-from camreel.cli.train_clips import teach
+from camreel.cli.train_clips import run_clip_training
 from camreel.config.schema import choices
 from camreel.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
     from camreel.evaluate.calibration import Calibration
-    from camreel.flow import Progress as FlowProgress
-    from camreel.train import Outcome, Progress
-    from camreel.train.clips.fine_tuner import Freeze
+    from camreel.flow import Progress
+    from camreel.models.figures import Inputs
+    from camreel.train.loss import Pooling
+    from camreel.train.optimizer import Freeze
+    from camreel.train.tasks.films import FilmTrainingOptions, FilmTrainingResult
+    from camreel.train.trainer import TrainingProgress
 
 INPUTS = ("both", "rgb", "difference")
 POOLINGS = ("both", "mean", "top")
 FREEZES = ("all", "half", "none")
-FIGURES_ONLY = ("inputs", "pooling")
-DIR_ONLY = ("model", "weights", "freeze", "patience")
-TIMES = {True: "90m", False: "30m"}
-"""With --figures, and with DIR."""
-LOG_EVERY = 30.0
-"""Seconds between lines of a log."""
-PATIENCE = 30.0
-"""Seconds that a signal waits for the end of a step at most."""
+FIGURES_FLAGS = ("inputs", "pooling")
+"""Flags of `--figures` only."""
+CLIPS_FLAGS = ("model", "weights", "freeze", "patience")
+"""Flags of DIR only."""
+DEFAULT_TIMES = {True: "90m", False: "30m"}
+"""Time budget with --figures, and with DIR."""
+LOG_INTERVAL_SECONDS = 30.0
+"""Seconds between progress lines in a log."""
+STEP_TIMEOUT_SECONDS = 30.0
+"""Maximum seconds that a signal waits for the end of a step."""
+VALIDATION_NAMES = {"mAP": "map", "top-1": "top1", "held-out loss": "loss"}
+"""Metrics of the validation by the names that people read."""
+CALIBRATION_NAMES = {
+    "frame F1": "frame_f1",
+    "false signals": "false_signal",
+    "pointing": "pointing",
+    "boxes": "max_box_acc_v2",
+}
+"""Metrics of the calibration by the names that people read."""
 
 
 def train(
@@ -92,24 +106,26 @@ def train(
     terminal: Terminal = context.obj
     if figures == (folder is not None):
         what = "DIR and --figures exclude each other" if figures else "there is nothing to learn from"
-        raise ConfigError(what, todo="name a folder of labelled clips, or add --figures")
+        raise ConfigError(what, todo="name a folder of labeled clips, or add --figures")
     if output is None:
         raise ConfigError("there is no place for the checkpoint", todo="add -o FILE.safetensors")
-    _refuse(context, FIGURES_ONLY if folder else DIR_ONLY, "--figures" if folder else "DIR")
+    _refuse(context, FIGURES_FLAGS if folder else CLIPS_FLAGS, "--figures" if folder else "DIR")
     _check({"inputs": inputs, "pooling": pooling, "device": device, "freeze": freeze})
-    seconds = time_length(length or TIMES[figures], "--time")
+    seconds = time_length(length or DEFAULT_TIMES[figures], "--time")
     if folder is not None:
-        from camreel.train.clips import Plan
+        from camreel.train.tasks.clips import ClipTrainingOptions
 
-        plan = Plan(model, weights, cast("Freeze", freeze), seconds, patience, seed, device)
-        teach(folder, output, terminal, plan, overwrite=overwrite, resume=resume)
+        clips = ClipTrainingOptions(model, weights, cast("Freeze", freeze), seconds, patience, seed, device)
+        run_clip_training(folder, output, terminal, clips, overwrite=overwrite, resume=resume)
         return
-    options = {"seed": seed, "device": device, "inputs": inputs, "pooling": pooling}
-    _train(output, terminal, seconds=seconds, resume=resume, overwrite=overwrite, **options)
+    from camreel.train.tasks.films import FilmTrainingOptions
+
+    films = FilmTrainingOptions(seconds, seed, device, cast("Inputs", inputs), cast("Pooling", pooling))
+    _run_film_training(output, terminal, films, overwrite=overwrite, resume=resume)
 
 
 def _check(given: dict[str, str]) -> None:
-    """Values of flags that only have a few."""
+    """Refuse unknown values of flags that are choices."""
     allowed = {"inputs": INPUTS, "pooling": POOLINGS, "device": choices("model.device"), "freeze": FREEZES}
     for name, value in given.items():
         if value not in allowed[name]:
@@ -118,90 +134,92 @@ def _check(given: dict[str, str]) -> None:
 
 
 def _refuse(context: typer.Context, names: tuple[str, ...], only: str) -> None:
-    """Flags of the other way to train: nobody should wait for what they do not do."""
+    """Refuse flags that have no effect in this kind of training."""
     for name in names:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             raise ConfigError(f"--{name} is for `camreel train {only}` only", todo="leave it out")
 
 
-def _train(output: Path, terminal: Terminal, **options: Any) -> None:
+def _run_film_training(
+    output: Path, terminal: Terminal, options: FilmTrainingOptions, *, overwrite: bool, resume: bool
+) -> None:
     try:
         with stop_signals() as stop:
-            outcome = _run(output, terminal, stop, options)
-            calibration = _calibrate(outcome, terminal, stop)
+            result = _train_figures(output, terminal, options, stop, overwrite=overwrite, resume=resume)
+            calibration = _calibrate(result, terminal, stop)
     except KeyboardInterrupt as error:
         terminal.note(f"stopped; go on with: camreel train --figures -o {output} --resume")
         raise typer.Exit(exit_code(error)) from None
-    for line in closing_lines(outcome, calibration):
+    for line in closing_lines(result, calibration):
         terminal.note(line)
 
 
-def _run(output: Path, terminal: Terminal, stop: StopRequest, options: dict[str, Any]) -> Outcome:
-    from camreel.train import train_figures
+def _train_figures(
+    output: Path, terminal: Terminal, options: FilmTrainingOptions, stop: StopRequest, *, overwrite: bool, resume: bool
+) -> FilmTrainingResult:
+    from camreel.train.tasks.films import train_figures
 
-    reporter = open_task_reporter(terminal.quiet, sys.stderr, view, describe, LOG_EVERY)
+    reporter = open_task_reporter(terminal.quiet, sys.stderr, view, describe, LOG_INTERVAL_SECONDS)
 
-    def notify(progress: Progress) -> None:
+    def on_progress(progress: TrainingProgress) -> None:
         reporter.update(progress)
         stop.check()
 
     try:
-        with stop.between_frames(PATIENCE):
-            return train_figures(output, notify=notify, say=terminal.note, **options)
+        with stop.between_frames(STEP_TIMEOUT_SECONDS):
+            return train_figures(output, options, overwrite=overwrite, resume=resume, on_progress=on_progress)
     finally:
         reporter.close()
 
 
-def _calibrate(outcome: Outcome, terminal: Terminal, stop: StopRequest) -> Calibration:
-    """Makes 0.5 the score to say yes at, and finds the saliency that boxes begin at, on films held out."""
+def _calibrate(result: FilmTrainingResult, terminal: Terminal, stop: StopRequest) -> Calibration:
+    """Calibrate the scores, so that 0.5 is the best threshold, and the threshold of boxes, on held-out videos."""
     from camreel.evaluate.calibration import calibrate
 
     terminal.note("calibrating scores and boxes on videos held out")
     reporter = open_reporter("none" if terminal.quiet else "auto", sys.stderr)
 
-    def notify(progress: FlowProgress) -> None:
+    def on_progress(progress: Progress) -> None:
         reporter.update(progress)
         stop.check()
 
     try:
-        return calibrate(outcome.checkpoint, on_progress=notify)
+        return calibrate(result.checkpoint, on_progress=on_progress)
     finally:
         reporter.close()
 
 
-def view(progress: Progress) -> BarState:
-    """The progress for a bar."""
-    return BarState(progress.doing, min(1.0, progress.elapsed / progress.budget), describe(progress))
+def view(progress: TrainingProgress) -> BarState:
+    """Return the progress for a bar."""
+    return BarState(progress.activity, min(1.0, progress.elapsed / progress.budget), describe(progress))
 
 
-def describe(progress: Progress) -> str:
-    """The progress in words: "00:42 of 90:00, step 31, loss 0.412, 8.2 clips/s, each 1.4 times, rate 1.9e-03, map 0.31"."""
+def describe(progress: TrainingProgress) -> str:
+    """Return the progress in words.
+
+    Example: "00:42 of 90:00, step 31, loss 0.412, 8.2 clips/s, each 1.4 times, rate 1.9e-03, mAP 0.310".
+    """
     parts = [f"{clock_time(progress.elapsed)} of {clock_time(progress.budget)}"]
-    if progress.doing != "training":
-        return f"{progress.doing}: {parts[0]}"
+    if progress.activity != "training":
+        return f"{progress.activity}: {parts[0]}"
     parts.append(f"step {progress.step}")
     if progress.loss is not None:
         parts.append(f"loss {progress.loss:.3f}")
-    parts.append(f"{progress.clips_per_second:.1f} clips/s, each {progress.reuse:.1f} times, rate {progress.rate:.1e}")
-    parts += [f"{name} {progress.scores[key]:.3f}" for name, key in NAMES.items() if key in progress.scores]
+    speed = f"{progress.clips_per_second:.1f} clips/s"
+    parts += [speed, f"each {progress.epochs:.1f} times", f"rate {progress.rate:.1e}"]
+    scores = progress.scores
+    parts += [f"{name} {scores[key]:.3f}" for name, key in VALIDATION_NAMES.items() if key in scores]
     return ", ".join(parts)
 
 
-NAMES = {"mAP": "map", "top-1": "top1", "held-out loss": "loss"}
-"""Figures of the exam as people read them."""
-MEASURED = {"frame F1": "frame_f1", "false signals": "false_signal", "pointing": "pointing", "boxes": "max_box_acc_v2"}
-"""Figures of the calibration likewise."""
-
-
-def closing_lines(outcome: Outcome, calibration: Calibration) -> list[str]:
-    """What came of a run."""
-    measured = ", ".join(
-        f"{name} {calibration.metrics[key]:.3f}" for name, key in MEASURED.items() if key in calibration.metrics
-    )
-    figures = ", ".join(f"{name} {outcome.scores[key]:.3f}" for name, key in NAMES.items())
+def closing_lines(result: FilmTrainingResult, calibration: Calibration) -> list[str]:
+    """Return the lines about a finished training."""
+    metrics = calibration.metrics
+    measured = ", ".join(f"{name} {metrics[key]:.3f}" for name, key in CALIBRATION_NAMES.items() if key in metrics)
+    validation = ", ".join(f"{name} {result.scores[key]:.3f}" for name, key in VALIDATION_NAMES.items())
     return [
-        f"{outcome.steps} steps in {clock_time(outcome.elapsed)}: {figures} on films held out",
+        f"{result.steps} steps in {clock_time(result.elapsed)}: {validation} on films held out",
         f"calibrated (boxes from saliency {calibration.threshold:.2f}): {measured} on the validation videos",
-        f"-> {outcome.checkpoint}; to go on: --resume with a longer --time",
+        f"-> {result.checkpoint}; to go on: --resume with a longer --time",
     ]

@@ -1,8 +1,7 @@
-"""`camreel train DIR`: labelled clips in, a checkpoint and a report out, and how good it is."""
+"""`camreel train DIR`: train on labeled clips, write a checkpoint and a report, and print the metrics."""
 
 from __future__ import annotations
 
-import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,115 +16,141 @@ from camreel.errors import ConfigError
 from camreel.runtime.files import atomic_write
 
 if TYPE_CHECKING:
-    from camreel.train.clips import Plan, Reading, TrainingResult, Tuning
+    from camreel.train.tasks.clips import ClipTrainingOptions, TrainingResult
+    from camreel.train.trainer import TrainingProgress
+    from camreel.train.training_data import ReadProgress
 
-LOG_EVERY = 10.0
-"""Seconds between lines of a log."""
-PATIENCE = 30.0
-"""Seconds that a signal waits for the end of a step at most."""
+LOG_INTERVAL_SECONDS = 10.0
+"""Seconds between progress lines in a log."""
+STEP_TIMEOUT_SECONDS = 30.0
+"""Maximum seconds that a signal waits for the end of a step."""
 
 
-def teach(folder: Path, output: Path, terminal: Terminal, plan: Plan, *, overwrite: bool, resume: bool) -> None:
-    """Trains, says how it goes, prints a table of the clips held out, and writes a page about it beside the checkpoint."""
+def run_clip_training(
+    folder: Path, output: Path, terminal: Terminal, options: ClipTrainingOptions, *, overwrite: bool, resume: bool
+) -> None:
+    """Train with progress, print a table of the held-out clips, and write a page beside the checkpoint.
+
+    Args:
+        folder: folders of clips or a CSV file.
+        output: the checkpoint.
+        terminal: where messages go.
+        options: how to train.
+        overwrite: replace existing files.
+        resume: continue from the state beside the checkpoint.
+    """
     page = output.with_suffix(".html")
     if page.exists() and not (overwrite or resume):
         raise ConfigError(f"{page} already exists", todo="--overwrite replaces it")
-    run = _Run(terminal)
+    run = _ClipTraining(terminal)
     try:
         with stop_signals() as stop:
-            taught = run.learn(folder, output, plan, stop, overwrite=overwrite, resume=resume)
-            typer.echo("\n".join(table(taught)))
+            result = run.train(folder, output, options, stop, overwrite=overwrite, resume=resume)
+            typer.echo("\n".join(metrics_table(result)))
             terminal.note(f"looking at the clips that are confused most, for {page}")
-            _write_page(page, taught, stop)
+            _write_page(page, result, stop)
     except KeyboardInterrupt as error:
-        terminal.note(f"stopped; {run.kept(output)}")
+        terminal.note(f"stopped; {run.describe_files(output)}")
         raise typer.Exit(exit_code(error)) from None
     terminal.note(f"-> {output}, {page}; now: camreel process VIDEO --model {output}")
 
 
 @dataclass(slots=True)
-class _Run:
-    """Trains, and knows how far it has come."""
+class _ClipTraining:
+    """A training that knows its latest progress."""
 
     terminal: Terminal
-    last: Reading | Tuning | TrainingResult | None = None
+    latest: ReadProgress | TrainingProgress | TrainingResult | None = None
 
-    def learn(self, folder: Path, output: Path, plan: Plan, stop: StopRequest, **options: bool) -> TrainingResult:
-        from camreel.train.clips import train_clips
+    def train(
+        self,
+        folder: Path,
+        output: Path,
+        options: ClipTrainingOptions,
+        stop: StopRequest,
+        *,
+        overwrite: bool,
+        resume: bool,
+    ) -> TrainingResult:
+        from camreel.train.tasks.clips import train_clips
 
-        reporter = open_task_reporter(self.terminal.quiet, sys.stderr, view, describe, LOG_EVERY)
+        reporter = open_task_reporter(self.terminal.quiet, sys.stderr, view, describe, LOG_INTERVAL_SECONDS)
 
-        def notify(progress: Reading | Tuning) -> None:
-            self.last = progress
+        def on_progress(progress: ReadProgress | TrainingProgress) -> None:
+            self.latest = progress
             reporter.update(progress)
             stop.check()
 
         try:
-            with stop.between_frames(PATIENCE):
-                taught = train_clips(folder, output, plan, notify=notify, say=self.terminal.note, **options)
+            with stop.between_frames(STEP_TIMEOUT_SECONDS):
+                result = train_clips(
+                    folder, output, options, overwrite=overwrite, resume=resume, on_progress=on_progress
+                )
         finally:
             reporter.close()
-        self.last = taught
-        return taught
+        self.latest = result
+        return result
 
-    def kept(self, output: Path) -> str:
-        """What is in the files when it is interrupted."""
-        from camreel.train.clips import Reading, TrainingResult
+    def describe_files(self, output: Path) -> str:
+        """Return what the files hold after an interrupt."""
+        from camreel.train.tasks.clips import TrainingResult
+        from camreel.train.training_data import ReadProgress
 
-        if self.last is None or isinstance(self.last, Reading):
+        if self.latest is None or isinstance(self.latest, ReadProgress):
             return "nothing is written"
-        if isinstance(self.last, TrainingResult):
+        if isinstance(self.latest, TrainingResult):
             return f"{output} is complete, its page is not written"
         return f"{output} holds the best network so far; --resume goes on"
 
 
-def _write_page(page: Path, taught: TrainingResult, stop: StopRequest) -> None:
+def _write_page(page: Path, result: TrainingResult, stop: StopRequest) -> None:
     from importlib.metadata import version
 
     from camreel.cli.training_page import make_page
 
     with atomic_write(page) as partial:
-        html = make_page(taught, ["camreel", *sys.argv[1:]], version("camreel"), stop.check)
+        html = make_page(result, ["camreel", *sys.argv[1:]], version("camreel"), stop.check)
         partial.write_text(html, encoding="utf-8")
 
 
-def view(progress: Reading | Tuning) -> BarState:
-    """The progress for a bar."""
-    from camreel.train.clips import Reading
+def view(progress: ReadProgress | TrainingProgress) -> BarState:
+    """Return the progress for a bar."""
+    from camreel.train.training_data import ReadProgress
 
-    if isinstance(progress, Reading):
+    if isinstance(progress, ReadProgress):
         return BarState("reading clips", progress.done / progress.total, f"{progress.done} of {progress.total}")
     return BarState("training", progress.share, _words(progress))
 
 
-def describe(progress: Reading | Tuning) -> str:
-    """The progress in words."""
-    from camreel.train.clips import Reading
+def describe(progress: ReadProgress | TrainingProgress) -> str:
+    """Return the progress in words."""
+    from camreel.train.training_data import ReadProgress
 
-    if isinstance(progress, Reading):
+    if isinstance(progress, ReadProgress):
         return f"reading clips: {progress.done} of {progress.total}"
     return f"training: {_words(progress)}"
 
 
-def _words(progress: Tuning) -> str:
-    from camreel.train.clips import EPOCHS
+def _words(progress: TrainingProgress) -> str:
+    from camreel.train.tasks.clips import MAX_EPOCHS
 
-    loss = "" if math.isnan(progress.loss) else f", loss {progress.loss:.3f}"
-    return f"epoch {progress.epoch:.1f} of at most {EPOCHS}{loss}, best macro-F1 {progress.best:.3f}"
+    loss = "" if progress.loss is None else f", loss {progress.loss:.3f}"
+    best = progress.scores["macro_f1"]
+    return f"epoch {progress.epochs:.1f} of at most {MAX_EPOCHS}{loss}, best macro-F1 {best:.3f}"
 
 
-def table(taught: TrainingResult) -> list[str]:
-    """Precision, recall and F1 of every class on the clips held out, and macro-F1 with its interval."""
-    verdict = taught.verdict
-    width = max(len("class"), *map(len, verdict.classes))
+def metrics_table(result: TrainingResult) -> list[str]:
+    """Return precision, recall and F1 of every class on the held-out clips, and macro-F1 with its interval."""
+    report = result.held_out
+    width = max(len("class"), *map(len, report.classes))
     lines = [f"{'class':<{width}}  precision  recall     f1  clips"]
-    for name, (precision, recall, f1, there) in zip(verdict.classes, verdict.per_class, strict=True):
-        lines.append(f"{name:<{width}}  {precision:9.3f}  {recall:6.3f}  {f1:5.3f}  {there:5d}")
-    low, high = verdict.interval(0)
-    groups = len({example.group for example in verdict.examples})
-    lines.append(
-        f"macro-F1 {verdict.macro_f1:.3f} on {len(verdict.examples)} clips held out, on which the best epoch was chosen"
-    )
-    lines.append(f"95 % interval over their {groups} groups: {low:.3f} to {high:.3f}")
-    lines.append(f"the head alone, over folds of groups of the other clips: {taught.folds:.3f}")
-    return lines
+    for name, (precision, recall, f1, count) in zip(report.classes, report.per_class, strict=True):
+        lines.append(f"{name:<{width}}  {precision:9.3f}  {recall:6.3f}  {f1:5.3f}  {count:5d}")
+    low, high = report.interval(0)
+    groups, clips = len({example.group for example in report.examples}), len(report.examples)
+    return [
+        *lines,
+        f"macro-F1 {report.macro_f1:.3f} on {clips} clips held out, on which the best epoch was chosen",
+        f"95 % interval over their {groups} groups: {low:.3f} to {high:.3f}",
+        f"the head alone, over folds of groups of the other clips: {result.fold_macro_f1:.3f}",
+    ]

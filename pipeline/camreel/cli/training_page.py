@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from camreel.metrics.classification_report import ClassificationReport
     from camreel.reports.training_report import ConfusedClip, HeldOutResult, TrainingReport
-    from camreel.train.clips import ClassificationReport, TrainingResult
+    from camreel.train.tasks.clips import TrainingResult
 
 MAX_CONFUSED_CLIPS = 12
 INTERVAL_SEED = 0
@@ -40,12 +41,12 @@ def make_report(result: TrainingResult) -> TrainingReport:
 
     return TrainingReport(
         checkpoint=result.checkpoint,
-        held_out=_held_out(result.verdict),
-        trained_clips=len(result.learned),
-        fold_macro_f1=result.folds,
+        held_out=_held_out(result.held_out),
+        trained_clips=len(result.trained_on),
+        fold_macro_f1=result.fold_macro_f1,
         history=result.history,
         skipped=result.skipped,
-        confused=_confused_clips(result.verdict),
+        confused=_confused_clips(result.held_out),
     )
 
 
@@ -68,7 +69,7 @@ def _confused_clips(report: ClassificationReport) -> tuple[ConfusedClip, ...]:
 
     clips = []
     for i in report.most_confused(MAX_CONFUSED_CLIPS):
-        example, predicted = report.examples[i], report.classes[int(report.said[i])]
+        example, predicted = report.examples[i], report.classes[int(report.predicted[i])]
         score = float(report.scores[i].max())
         clips.append(ConfusedClip(example.path, example.label, predicted, score, example.start, example.end))
     return tuple(clips)

@@ -24,7 +24,7 @@ from camreel.evaluate.runner import EvalRunner, OnProgress
 from camreel.evaluate.summary import summarize
 from camreel.flow import load_recognizer
 from camreel.metrics import F64, Bools
-from camreel.metrics.classification import FrameScores, false_signal, macro_f1
+from camreel.metrics.frame_scores import FrameScores, false_signal, macro_f1
 from camreel.metrics.localization import box_accuracy
 from camreel.models import checkpoint
 from camreel.structures import F32

@@ -24,7 +24,7 @@ from camreel.evaluate.localization_scores import (
 )
 from camreel.flow import localize
 from camreel.interfaces import Recognizer
-from camreel.metrics.classification import FrameScores
+from camreel.metrics.frame_scores import FrameScores
 from camreel.metrics.stability import FrameMotion
 from camreel.structures import Action, Frame, Localization, Segment
 

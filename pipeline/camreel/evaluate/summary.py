@@ -9,7 +9,8 @@ import numpy as np
 from camreel.evaluate.collector import VideoResult
 from camreel.evaluate.faithfulness import PerturbationScores
 from camreel.evaluate.localization_scores import Detections, LocalizationScores
-from camreel.metrics.classification import (
+from camreel.metrics.detection import find_spans, frame_map, temporal_map, video_map
+from camreel.metrics.frame_scores import (
     FrameScores,
     cut_windows,
     false_signal,
@@ -20,7 +21,6 @@ from camreel.metrics.classification import (
     temporal_iou,
     top1,
 )
-from camreel.metrics.detection import find_spans, frame_map, temporal_map, video_map
 from camreel.metrics.localization import box_accuracy, mean_over_videos
 from camreel.metrics.pointing_game import TOLERANCE_PIXELS
 

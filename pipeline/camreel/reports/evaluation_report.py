@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from camreel.metrics import METRICS
-from camreel.metrics.classification import FrameScores
+from camreel.metrics.frame_scores import FrameScores
 
 Table = Mapping[str, Mapping[str, float]]
 """Split -> metric -> value; NaN: it could not be measured."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from camreel.metrics.classification import FrameScores
 from camreel.metrics.detection import find_spans
+from camreel.metrics.frame_scores import FrameScores
 from camreel.overlay.color import CLASS_COLORS
 
 SCORE_PLOT_WIDTH, SCORE_PLOT_HEIGHT = 1000, 120

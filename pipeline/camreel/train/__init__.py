@@ -1,22 +1,12 @@
-"""Learning where only whole windows have labels: the procedural action world in, a checkpoint out."""
+"""Training: one `Trainer` for every kind of training, and a `Task` for each kind.
 
-from __future__ import annotations
+    tasks/films.py   the bundled network `figures`, from synthetic films of drawn people; labels of windows alone
+    tasks/clips.py   a user's own actions, from labeled clips: a new head first, then the backbone with it
+    trainer.py       steps, weight average, time budget, epochs, early stopping, validation, saving, progress
+    task.py          the protocol between the trainer and its tasks
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from camreel.train.films import Outcome, train_figures
-    from camreel.train.interfaces import Progress
-
-__all__ = ["Outcome", "Progress", "train_figures"]
-
-_HOMES = {"Progress": "contract"}
-
-
-def __getattr__(name: str) -> Any:
-    """Imports a public name where it is first used: the processes that draw films need no torch."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'run')}"), name)
+A task gives batches, the loss, an optimizer and the validation; the trainer does the rest. A new kind of training is
+one file in `tasks`. Data of films come from `render_pool` and `replay_buffer`, data of clips from `dataset`,
+`clip_cache`, `training_data` and `batch_sampler`; `embeddings` and `linear_probe` fit the head. Nothing is imported
+here: the processes that render films need no torch.
+"""

@@ -1,25 +1,47 @@
-"""The two files of a training run: the checkpoint that people use, and the state from which the run goes on."""
+"""The two files of a training: the checkpoint, for use, and the state beside it, from which `--resume` continues."""
 
 from __future__ import annotations
 
-import os
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Literal
 
+from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor
 
-from camreel.errors import ConfigError, ModelError, OutputError
-from camreel.models.checkpoint import Metadata, save
-from camreel.train.film_learner import Learner
-from camreel.train.state_file import Record, read_state, state_path, write_state
+from camreel.errors import ConfigError, ModelError
+from camreel.models.checkpoint import Metadata, read_tensors, save, write_tensors
+from camreel.runtime.files import make_folder
 
 SUFFIX = ".safetensors"
+STATE_KEY = "camreel.state"
+"""Metadata entry of a state file that holds the record."""
+START_ANEW = "start anew with --overwrite instead of --resume"
+
+log = logging.getLogger(__name__)
 
 
-def prepare(checkpoint: Path) -> None:
-    """Makes the folder of a checkpoint.
+class StateRecord(BaseModel):
+    """Everything in a state file besides the tensors."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: Literal[1] = 1
+    options: dict[str, str]
+    """Options that a resumed run must not change."""
+    step: int
+    elapsed: float
+    """Seconds of training."""
+    counters: dict[str, int]
+    """Position in the data, see `Task.counters`."""
+    history: list[dict[str, float]]
+    """All validations, see `Task.validate`."""
+
+
+def check_output(checkpoint: Path) -> None:
+    """Check the name of a checkpoint, and make its folder.
 
     Raises:
         ConfigError: the checkpoint has another suffix.
@@ -27,117 +49,95 @@ def prepare(checkpoint: Path) -> None:
     """
     if checkpoint.suffix != SUFFIX:
         raise ConfigError(f"-o {checkpoint} does not end in {SUFFIX}", todo=f"write {checkpoint.with_suffix(SUFFIX)}")
-    folder = checkpoint.parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"cannot make the folder {folder}", error.strerror or str(error), "choose another with -o"
-        ) from None
-    if not os.access(folder, os.W_OK):
-        raise OutputError(f"cannot write to the folder {folder}", "permission denied", "choose another with -o")
+    make_folder(checkpoint.parent, "choose another with -o")
 
 
-class Resumable(Protocol):
-    """What learns, and can be put aside."""
-
-    step: int
-    elapsed: float
-
-    def tensors(self) -> dict[str, Tensor]:
-        """All that `restore` needs, by name."""
-        ...
-
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Takes over what `tensors` gave; raises KeyError or RuntimeError where they do not fit."""
-        ...
+def state_path(checkpoint: Path) -> Path:
+    """Return the path of the state file beside a checkpoint."""
+    return checkpoint.with_name(f"{checkpoint.stem}.state{SUFFIX}")
 
 
-@dataclass(slots=True)
-class Archive:
-    """Writes both files, and reads the state."""
+@dataclass(frozen=True, slots=True)
+class TrainingFiles:
+    """The checkpoint and the state of a training; each file is written whole or not at all.
+
+    Example:
+        >>> files = TrainingFiles(Path("mine.safetensors"), {"seed": "0"})
+        >>> resumes = files.check(resume=True, overwrite=False)
+    """
 
     checkpoint: Path
-    metadata: Metadata
-    """Of the checkpoint; its metrics are filled in."""
     options: Mapping[str, str]
-    """What a run that goes on may not change."""
-    history: list[dict[str, float]] = field(default_factory=list)
-    """Every exam: step, elapsed and its figures."""
-    counters: dict[str, int] = field(default_factory=dict)
-    """Of the source, as the state had them."""
+    """Options that a resumed run must not change, by the name of their flag."""
 
     @property
     def state(self) -> Path:
-        """Where the state lies."""
+        """Path of the state file."""
         return state_path(self.checkpoint)
 
     def check(self, *, resume: bool, overwrite: bool) -> bool:
-        """Whether there is a state to go on from, if that is wanted; makes sure that files may and can be written.
+        """Check that the files may and can be written, before any work is done.
+
+        Args:
+            resume: continue from the state, if there is one.
+            overwrite: replace existing files.
+
+        Returns:
+            Whether the run resumes.
 
         Raises:
             ConfigError: the output has another suffix or exists.
             OutputError: the folder cannot be written to.
         """
-        prepare(self.checkpoint)
-        found = resume and self.state.exists()
-        if not overwrite and not found:
+        check_output(self.checkpoint)
+        resumes = resume and self.state.exists()
+        if not overwrite and not resumes:
             for path in (self.checkpoint, self.state):
                 if path.exists():
                     todo = "--overwrite starts anew" + (", --resume goes on" if self.state.exists() else "")
                     raise ConfigError(f"{path} already exists", todo=todo)
-        return found
+        if resume and not resumes:
+            log.info("nothing to resume: there is no %s; starting from the beginning", self.state)
+        return resumes
 
-    def restore(self, learner: Resumable) -> None:
-        """Puts the state into a learner.
+    def read_state(self) -> tuple[dict[str, Tensor], StateRecord]:
+        """Read the state.
+
+        Returns:
+            Tensors by name, and the record.
 
         Raises:
-            ConfigError: the state was made with other options.
-            ModelError: it cannot be read or does not fit.
+            ConfigError: it was made with other options.
+            ModelError: it is missing, damaged, or not a state.
         """
-        tensors, record = read_state(self.state)
+        tensors, text = read_tensors(self.state, STATE_KEY)
+        try:
+            record = StateRecord.model_validate_json(text or "")
+        except ValidationError:
+            why = "it is no state of a training run of this version"
+            raise ModelError(f"cannot go on from {self.state}", why, START_ANEW) from None
         for name, value in self.options.items():
             if record.options.get(name) != value:
                 was = record.options.get(name, "nothing")
-                what = f"cannot go on from {self.state} with --{name} {value}"
                 raise ConfigError(
-                    what, f"it was made with --{name} {was}", "give the same, or start anew with --overwrite"
+                    f"cannot go on from {self.state} with --{name} {value}",
+                    f"it was made with --{name} {was}",
+                    "give the same, or start anew with --overwrite",
                 )
-        try:
-            learner.restore(tensors)
-        except (KeyError, RuntimeError) as error:
-            why = f"its tensors do not fit the network: {str(error).splitlines()[0]}"
-            raise ModelError(
-                f"cannot go on from {self.state}", why, "start anew with --overwrite instead of --resume"
-            ) from None
-        learner.step, learner.elapsed = record.step, record.elapsed
-        self.history, self.counters = record.history, record.counters
+        return tensors, record
 
-    def save_state(self, learner: Resumable, counters: Mapping[str, int]) -> None:
-        """Writes the state.
+    def save_state(self, tensors: Mapping[str, Tensor], record: StateRecord) -> None:
+        """Write the state.
 
         Raises:
             OutputError: it cannot be written.
         """
-        record = Record(
-            options=dict(self.options),
-            step=learner.step,
-            elapsed=learner.elapsed,
-            counters=dict(counters),
-            history=self.history,
-        )
-        write_state(self.state, learner.tensors(), record)
+        write_tensors(self.state, tensors, {STATE_KEY: record.model_dump_json()})
 
-    def save(self, learner: Learner, counters: Mapping[str, int]) -> None:
-        """Writes both files; what is seen of the network in the checkpoint is its average.
+    def save_checkpoint(self, tensors: Mapping[str, Tensor], metadata: Metadata) -> None:
+        """Write the checkpoint.
 
         Raises:
-            OutputError: one cannot be written.
+            OutputError: it cannot be written.
         """
-        self.save_state(learner, counters)
-        metrics: dict[str, Any] = {
-            **(self.history[-1] if self.history else {}),
-            "step": learner.step,
-            "elapsed": learner.elapsed,
-        }
-        save(self.checkpoint, learner.average.state_dict(), self.metadata.model_copy(update={"metrics": metrics}))
+        save(self.checkpoint, tensors, metadata)

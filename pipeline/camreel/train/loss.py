@@ -1,4 +1,7 @@
-"""From the maps of a clip to the logits of its windows, and how wrong they are."""
+"""The loss of films: from the feature maps of a clip to the logits of its windows, and their binary cross-entropy.
+
+B clips, T frames, W windows of a clip, C classes.
+"""
 
 from __future__ import annotations
 
@@ -9,40 +12,42 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Pooling = Literal["both", "mean", "top"]
-"""Which cells make a frame's logit: all, as the network is used; the highest alone (`TOP`), which silences the rest; or one loss of
-each."""
-TOP = 0.1
-POSITIVE = 3.0
-"""Weight of a window where a class happens: most windows lack most classes."""
+"""Cells that make the logit of a frame: all, as the network is used (mean); the highest alone, see `TOP_SHARE` (top),
+which silences the rest; or one loss of each (both)."""
+TOP_SHARE = 0.1
+"""Share of the cells that pooling "top" uses."""
+POSITIVE_WEIGHT = 3.0
+"""Weight of a window in which a class happens: most windows lack most classes."""
 MEAN, STD = 0.45, 0.225
-"""Normalisation of RGB in [0, 1]."""
+"""Normalization of RGB in [0, 1]."""
 
 
-class Network(Protocol):
-    """Maps first, then a linear classifier of each cell."""
+class FullyConvolutional(Protocol):
+    """A network with feature maps and a linear classifier of each cell."""
 
     classifier: nn.Linear
 
     def features(self, x: Tensor) -> Tensor:
-        """Normalised RGB [B, 3, T, H, W] to feature maps [B, K, T, h, w]."""
+        """Map normalized RGB [B, 3, T, H, W] to feature maps [B, K, T, h, w]."""
         ...
 
 
-def normalise(pictures: Tensor) -> Tensor:
-    """RGB [B, T, H, W, 3] in uint8 to normalised [B, 3, T, H, W]; a pixel's channels stay neighbours in memory."""
+def normalize(pictures: Tensor) -> Tensor:
+    """Normalize RGB [B, T, H, W, 3] in uint8 to [B, 3, T, H, W]; the channels of a pixel stay neighbors in memory."""
     return pictures.permute(0, 4, 1, 2, 3).float().sub_(255 * MEAN).div_(255 * STD)
 
 
-def window_logits(net: Network, x: Tensor, windows: Tensor, pooling: Pooling, half: bool) -> list[Tensor]:
-    """Logits [B, W, C] of windows, for each pooling.
+def window_logits(net: FullyConvolutional, x: Tensor, windows: Tensor, pooling: Pooling, half: bool) -> list[Tensor]:
+    """Return the logits [B, W, C] of windows, for each pooling.
 
-    With "top", the highest cells of a class count as they do in the mean over all cells, and the others count as nothing.
+    With "top", the highest cells of a class count as they do in the mean over all cells, and the others count as
+    nothing.
 
     Args:
         net: the network.
-        x: normalised clips [B, 3, T, H, W].
-        windows: share of each frame [B, W, T].
-        pooling: which cells count.
+        x: normalized clips [B, 3, T, H, W].
+        windows: share of each frame in the window's mean [B, W, T].
+        pooling: cells that count.
         half: compute the maps in bfloat16.
     """
     with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
@@ -54,19 +59,19 @@ def window_logits(net: Network, x: Tensor, windows: Tensor, pooling: Pooling, ha
     if pooling != "top":
         found.append(windows @ (cells.mean(2) + bias))
     if pooling != "mean":
-        count = max(1, round(TOP * cells.shape[2]))
+        count = max(1, round(TOP_SHARE * cells.shape[2]))
         found.append(windows @ (cells.topk(count, dim=2).values.sum(2) / cells.shape[2] + bias))
     return found
 
 
 def balanced_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Binary cross-entropy: the mean over the windows that count for each class, then over the classes.
+    """Return the binary cross-entropy: the mean over the windows that count for each class, then over the classes.
 
     Args:
         logits: [B, W, C].
         targets: [B, W, C], 0 or 1.
         weights: [B, W, C], 0 or 1.
     """
-    positive = logits.new_tensor(POSITIVE)
+    positive = logits.new_tensor(POSITIVE_WEIGHT)
     each = functional.binary_cross_entropy_with_logits(logits, targets, weights, reduction="none", pos_weight=positive)
     return (each.sum((0, 1)) / weights.sum((0, 1)).clamp(min=1)).mean()

@@ -1,6 +1,7 @@
-"""Films drawn by processes of their own, ahead of their use.
+"""Synthetic films rendered by worker processes, ahead of their use.
 
-Films come through a pipe for each process, as bytes: a process that dies closes its pipe, and nobody waits for it.
+Films come as bytes through one pipe per process: a process that dies closes its pipe, so that the trainer never waits
+for it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -24,143 +25,147 @@ from camreel.errors import CamreelError, DeviceError
 from camreel.runtime.concurrency import prefetch
 from camreel.structures import U8
 
-FRAMES, RATE = 40, 12.0
-"""Frames of a film, and frames per second."""
-SHAPES = ((136, 136), (116, 174), (106, 184))
-"""(height, width) of films, in turn."""
-TRAINING, HELD_OUT = 1 << 40, 1 << 41
-"""First seeds. A run has `RUN` films to itself; no run gets as far as the films held out."""
-RUN, RUNS = 1 << 24, 1 << 15
-EASY = 1200
-"""So many films of one person in front of a camera that holds still come first."""
-AHEAD = 32
-"""Films that wait in each process."""
+if TYPE_CHECKING:
+    from camreel.synthetic import Film
 
-Render = Callable[..., Any]
-"""`camreel.synthetic.film`, or something like it; must have a name to import it by."""
+FILM_FRAMES, FILM_RATE = 40, 12.0
+"""Frames of a film, and frames per second."""
+FILM_SIZES = ((136, 136), (116, 174), (106, 184))
+"""(height, width) of films, in turn."""
+TRAINING_SEED, VALIDATION_SEED = 1 << 40, 1 << 41
+"""First seeds of training films and held-out films."""
+SEEDS_PER_RUN, MAX_RUNS = 1 << 24, 1 << 15
+"""Seeds of one run, and number of runs before seeds repeat: no run reaches the held-out films."""
+EASY_FILMS = 1200
+"""Number of films at the start that show one person in front of a still camera."""
+FILMS_AHEAD = 32
+"""Maximum number of films that wait in each process."""
+
+Renderer = Callable[..., "Film"]
+"""`camreel.synthetic.film`, or a function like it that can be imported by name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
-    """A film as the training sees it."""
+class SyntheticClip:
+    """A rendered film as the training sees it."""
 
     number: int
-    """In its run."""
+    """Position in the run, from 0."""
     pictures: U8
     """RGB [T, H, W, 3]."""
     actions: NDArray[np.int16]
-    """What each actor does [T, P]: a class id, -1: nothing."""
+    """Class id of each actor in each frame [T, P]; -1: none."""
 
 
-def shoot(render: Render, number: int, first: int) -> Shot:
-    """Renders one film; where its actors stand is not asked for.
+def render_clip(render: Renderer, number: int, first_seed: int) -> SyntheticClip:
+    """Render one film, without the positions of its actors.
 
     Args:
-        render: makes films.
-        number: of the film.
-        first: seed of film 0.
+        render: renders films.
+        number: position of the film in the run.
+        first_seed: seed of film 0.
     """
-    height, width = SHAPES[number % len(SHAPES)]
-    kind = "easy" if number < EASY else "train"
-    made = render(first + number, split=kind, size=(width, height), frames=FRAMES, rate=RATE, masks=False)
-    return Shot(number, made.pictures, made.truth.actions)
+    height, width = FILM_SIZES[number % len(FILM_SIZES)]
+    split = "easy" if number < EASY_FILMS else "train"
+    film = render(
+        first_seed + number, split=split, size=(width, height), frames=FILM_FRAMES, rate=FILM_RATE, masks=False
+    )
+    return SyntheticClip(number, film.pictures, film.truth.actions)
 
 
-def first_seed(run: int) -> int:
-    """Seed of the first training film of a run with this seed."""
-    return TRAINING + run % RUNS * RUN
+def first_training_seed(run_seed: int) -> int:
+    """Return the seed of the first training film of a run."""
+    return TRAINING_SEED + run_seed % MAX_RUNS * SEEDS_PER_RUN
 
 
-class Studio:
-    """Processes that render training films; to be closed.
+class RenderPool:
+    """Processes that render training films. Close it after use.
 
     Args:
-        render: makes films.
-        seed: of the run.
+        render: renders films.
+        seed: seed of the run.
         start: number of the first film.
-        workers: how many processes.
+        workers: number of processes.
+
+    Example:
+        >>> with closing(RenderPool(film, seed=0, start=0, workers=2)) as pool:
+        ...     clips = pool.take(limit=4, timeout=10.0)
     """
 
-    def __init__(self, render: Render, seed: int, start: int, workers: int) -> None:
+    def __init__(self, render: Renderer, seed: int, start: int, workers: int) -> None:
         context = multiprocessing.get_context("spawn")
-        self._crew: dict[Connection, BaseProcess] = {}
+        self._processes: dict[Connection, BaseProcess] = {}
         for worker in range(workers):
             receiver, sender = context.Pipe(duplex=False)
-            arguments = (sender, render, first_seed(seed), start + worker, workers)
+            arguments = (sender, render, first_training_seed(seed), start + worker, workers)
             process = context.Process(target=_work, args=arguments, daemon=True, name=f"camreel-films-{worker}")
             process.start()
             sender.close()
-            self._crew[receiver] = process
+            self._processes[receiver] = process
 
-    def take(self, limit: int, patience: float) -> list[Shot]:
-        """Films that are ready.
+    def take(self, limit: int, timeout: float) -> list[SyntheticClip]:
+        """Return films that are ready.
 
         Args:
-            limit: at most so many.
-            patience: seconds to wait for the next one.
+            limit: maximum number of films.
+            timeout: seconds to wait for each film.
 
         Raises:
-            CamreelError: a film cannot be made.
+            CamreelError: a film cannot be rendered.
             DeviceError: a process died.
         """
-        shots: list[Shot] = []
-        while len(shots) < limit and (ready := wait(list(self._crew), patience)):
-            shots += [
-                self._receive(connection)
-                for connection in ready[: limit - len(shots)]
-                if isinstance(connection, Connection)
-            ]
-        return shots
+        clips: list[SyntheticClip] = []
+        while len(clips) < limit and (ready := wait(list(self._processes), timeout)):
+            connections = [connection for connection in ready if isinstance(connection, Connection)]
+            clips += [self._receive(connection) for connection in connections[: limit - len(clips)]]
+        return clips
 
-    def _receive(self, connection: Connection) -> Shot:
+    def _receive(self, connection: Connection) -> SyntheticClip:
         try:
             head = json.loads(connection.recv_bytes())
             if "error" in head:
-                raise CamreelError(
-                    f"film {head['number']} cannot be made", head["error"], "report this with the seed of the run"
-                )
+                what = f"film {head['number']} cannot be made"
+                raise CamreelError(what, head["error"], "report this with the seed of the run")
             pictures, actions = (np.frombuffer(connection.recv_bytes(), dtype) for dtype in (np.uint8, np.int16))
         except (EOFError, OSError) as error:
-            process = self._crew[connection]
+            process = self._processes[connection]
             process.join(1)
-            raise DeviceError(
-                "a process that makes films died",
-                f"its exit code is {process.exitcode}; most often memory ran out",
-                "free some memory and go on with --resume",
-            ) from error
-        return Shot(head["number"], pictures.reshape(head["pictures"]), actions.reshape(head["actions"]))
+            why = f"its exit code is {process.exitcode}; most often memory ran out"
+            todo = "free some memory and go on with --resume"
+            raise DeviceError("a process that makes films died", why, todo) from error
+        return SyntheticClip(head["number"], pictures.reshape(head["pictures"]), actions.reshape(head["actions"]))
 
     def close(self) -> None:
-        """Ends the processes."""
-        for connection, process in self._crew.items():
+        """End the processes."""
+        for connection, process in self._processes.items():
             connection.close()
             process.terminate()
-        for process in self._crew.values():
+        for process in self._processes.values():
             process.join()
 
 
-def _work(sender: Connection, render: Render, first: int, start: int, step: int) -> None:
-    """Renders every `step`-th film from `start` on, until nobody listens."""
-    # Ctrl-C reaches all processes of a terminal; the training decides when this one ends.
+def _work(sender: Connection, render: Renderer, first_seed: int, start: int, step: int) -> None:
+    """Render every `step`-th film from `start` on, until the pipe is closed."""
+    # Ctrl-C reaches all processes of a terminal; the trainer decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     with suppress(BrokenPipeError):
-        for message in prefetch(_messages(render, first, start, step), AHEAD * 3):
+        for message in prefetch(_messages(render, first_seed, start, step), FILMS_AHEAD * 3):
             sender.send_bytes(message)
     # The thread that renders ahead may be in the middle of a film.
     os._exit(0)
 
 
-def _messages(render: Render, first: int, start: int, step: int) -> Iterator[bytes]:
-    """Films, each as three messages: what it is, its pictures, its actions; at an error one that says so."""
+def _messages(render: Renderer, first_seed: int, start: int, step: int) -> Iterator[bytes]:
+    """Yield each film as three messages: a JSON header, the pictures, the actions; an error as one message."""
     number = start
     while True:
         try:
-            shot = shoot(render, number, first)
+            clip = render_clip(render, number, first_seed)
         except Exception as error:
             yield json.dumps({"number": number, "error": f"{type(error).__name__}: {error}"}).encode()
             return
-        yield json.dumps({"number": number, "pictures": shot.pictures.shape, "actions": shot.actions.shape}).encode()
-        yield shot.pictures.tobytes()
-        yield shot.actions.astype(np.int16).tobytes()
+        yield json.dumps({"number": number, "pictures": clip.pictures.shape, "actions": clip.actions.shape}).encode()
+        yield clip.pictures.tobytes()
+        yield clip.actions.astype(np.int16).tobytes()
         number += step

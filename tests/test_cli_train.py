@@ -1,9 +1,12 @@
-"""`camreel train`: its flags, what it says, how it ends."""
+"""`camreel train`: its flags, messages and exit codes."""
 
 from __future__ import annotations
 
 import io
+import logging
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,44 +14,50 @@ import numpy as np
 import pytest
 
 from camreel.cli.app import main
-from camreel.cli.progress import LineReporter
+from camreel.cli.progress import Lines
 from camreel.cli.train import describe, view
-from camreel.evaluate.calibration import Calibration
+from camreel.evaluate import Calibration
 from camreel.options import parse_length
-from camreel.train import Outcome, Progress
+from camreel.train.tasks.films import FilmTrainingOptions, FilmTrainingResult
+from camreel.train.trainer import TrainingProgress
 
-TRAINING = Progress("training", 31, 42.5, 5400.0, 0.4123, 8.21, 1.9e-3, 1.44, {"map": 0.31, "top1": 0.25, "loss": 0.5})
-OUTCOME = Outcome(Path("f.safetensors"), Path("f.state.safetensors"), 31, 5401.0, {"map": 0.31, "top1": 0.25, "loss": 0.5})
+SCORES = {"map": 0.31, "top1": 0.25, "loss": 0.5}
+TRAINING = TrainingProgress("training", 31, 42.5, 5400.0, 0.008, 1.44, 0.4123, 8.21, 1.9e-3, SCORES)
+RESULT = FilmTrainingResult(Path("f.safetensors"), Path("f.state.safetensors"), 31, 5401.0, SCORES)
 
 
 class Training:
-    """Stands for `train_figures`; remembers what it was asked for."""
+    """Stands for `train_figures`; remembers its arguments."""
 
     def __init__(self) -> None:
         self.asked: dict[str, Any] = {}
         self.signal: int | None = None
 
-    def __call__(self, output: Path, *, notify: Any, say: Any, **options: Any) -> Outcome:
-        self.asked = {"output": output, **options}
-        say("training on cpu in float32")
-        notify(TRAINING)
+    def __call__(
+        self, output: Path, options: FilmTrainingOptions, *, on_progress: Any, **flags: bool
+    ) -> FilmTrainingResult:
+        self.asked = {"output": output, "options": options, **flags}
+        logging.getLogger("camreel.train").info("training on cpu in float32")
+        on_progress(TRAINING)
         if self.signal is not None:
             signal.raise_signal(self.signal)
-        notify(TRAINING)
-        return OUTCOME
+        on_progress(TRAINING)
+        return RESULT
 
 
 @pytest.fixture
 def training(monkeypatch: pytest.MonkeyPatch) -> Training:
     fake = Training()
-    monkeypatch.setattr("camreel.train.films.train_figures", fake)
-    monkeypatch.setattr("camreel.evaluate.calibration.calibrate", calibrated)
+    monkeypatch.setattr("camreel.train.tasks.films.train_figures", fake)
+    monkeypatch.setattr("camreel.evaluate.calibrate", calibrated)
     return fake
 
 
 def calibrated(path: Path, *, on_progress: Any) -> Calibration:
-    assert path == OUTCOME.checkpoint
-    return Calibration(np.ones(15, np.float32), np.zeros(15, np.float32), 0.35, {"frame_f1": 0.71, "false_signal": 0.01})
+    assert path == RESULT.checkpoint
+    return Calibration(
+        np.ones(15, np.float32), np.zeros(15, np.float32), 0.35, {"frame_f1": 0.71, "false_signal": 0.01}
+    )
 
 
 def call(*words: str) -> int:
@@ -66,7 +75,7 @@ def test_lengths_of_time_are_read_as_people_write_them(text: str, seconds: float
 
 
 @pytest.mark.parametrize("text", ["", " ", "x", "90 m", "-5m", "m", "30m1h", "1:30", "nan", "."])
-def test_what_is_no_length_of_time_is_refused(text: str):
+def test_other_texts_are_no_lengths_of_time(text: str):
     with pytest.raises(ValueError):
         parse_length(text)
 
@@ -75,9 +84,11 @@ def test_flags_arrive_and_standard_output_stays_empty(training: Training, capsys
     words = "--figures -o f.safetensors --time 1h --resume --seed 3 --device cpu --inputs rgb --pooling top --overwrite"
     assert call(*words.split()) == 0
     assert training.asked == {
-        "output": Path("f.safetensors"), "seconds": 3600.0, "resume": True, "overwrite": True, "seed": 3, "device": "cpu",
-        "inputs": "rgb", "pooling": "top",
-    }  # fmt: skip
+        "output": Path("f.safetensors"),
+        "options": FilmTrainingOptions(3600.0, seed=3, device="cpu", inputs="rgb", pooling="top"),
+        "resume": True,
+        "overwrite": True,
+    }
     out, err = capsys.readouterr()
     assert out == ""
     assert "training on cpu in float32" in err
@@ -86,7 +97,16 @@ def test_flags_arrive_and_standard_output_stays_empty(training: Training, capsys
     assert "-> f.safetensors" in err
 
 
-def test_quiet_says_nothing(training: Training, capsys: pytest.CaptureFixture[str]):
+def test_help_imports_neither_torch_nor_scikit_learn():
+    code = (
+        "import sys\nfrom camreel.cli.app import main\ntry:\n    main(['train', '--help'])\n"
+        "except SystemExit:\n    print([name for name in ('torch', 'sklearn') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "--figures" in done.stdout and done.stdout.endswith("[]\n")
+
+
+def test_quiet_writes_nothing(training: Training, capsys: pytest.CaptureFixture[str]):
     assert call("-q", "--figures", "-o", "f.safetensors") == 0
     assert capsys.readouterr() == ("", "")
 
@@ -101,7 +121,7 @@ def test_a_signal_stops_after_the_step_and_says_how_to_go_on(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("-o f.safetensors", "--figures"),
         ("--figures", "-o FILE.safetensors"),
@@ -112,9 +132,11 @@ def test_a_signal_stops_after_the_step_and_says_how_to_go_on(
         ("--figures -o f.safetensors --device tpu", "auto, cpu"),
     ],
 )
-def test_what_cannot_be_is_said_at_once(training: Training, capsys: pytest.CaptureFixture[str], words: str, said: str):
+def test_impossible_flags_are_refused_at_once(
+    training: Training, capsys: pytest.CaptureFixture[str], words: str, message: str
+):
     assert call(*words.split()) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not training.asked
 
 
@@ -123,13 +145,13 @@ def test_progress_in_words():
         "00:42 of 1:30:00, step 31, loss 0.412, 8.2 clips/s, each 1.4 times, rate 1.9e-03, "
         "mAP 0.310, top-1 0.250, held-out loss 0.500"
     )
-    assert describe(Progress("film 3 of 384", 0, 0.0, 90.0)) == "film 3 of 384: 00:00 of 01:30"
+    assert describe(TrainingProgress("film 3 of 384", 0, 0.0, 90.0)) == "film 3 of 384: 00:00 of 01:30"
     assert view(TRAINING)[:2] == ("training", pytest.approx(42.5 / 5400))
 
 
 def test_a_log_has_a_line_now_and_then():
     now, stream = [0.0], io.StringIO()
-    lines = LineReporter(stream, lambda: now[0], describe, 30.0)
+    lines = Lines(stream, lambda: now[0], describe, 30.0)
     for second in range(0, 61, 5):
         now[0] = float(second)
         lines.update(TRAINING)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from camreel.metrics.classification import (
+from camreel.metrics.frame_scores import (
     FrameScores,
     average_precision,
     cut_windows,
