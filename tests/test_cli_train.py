@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from camreel.cli.app import main
-from camreel.cli.progress import Lines
+from camreel.cli.progress import LineReporter
 from camreel.cli.train import describe, view
-from camreel.evaluate import Calibration
+from camreel.evaluate.calibration import Calibration
 from camreel.options import parse_length
 from camreel.train.tasks.films import FilmTrainingOptions, FilmTrainingResult
 from camreel.train.trainer import TrainingProgress
@@ -49,7 +49,7 @@ class Training:
 def training(monkeypatch: pytest.MonkeyPatch) -> Training:
     fake = Training()
     monkeypatch.setattr("camreel.train.tasks.films.train_figures", fake)
-    monkeypatch.setattr("camreel.evaluate.calibrate", calibrated)
+    monkeypatch.setattr("camreel.evaluate.calibration.calibrate", calibrated)
     return fake
 
 
@@ -151,7 +151,7 @@ def test_progress_in_words():
 
 def test_a_log_has_a_line_now_and_then():
     now, stream = [0.0], io.StringIO()
-    lines = Lines(stream, lambda: now[0], describe, 30.0)
+    lines = LineReporter(stream, lambda: now[0], describe, 30.0)
     for second in range(0, 61, 5):
         now[0] = float(second)
         lines.update(TRAINING)

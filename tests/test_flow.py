@@ -462,7 +462,7 @@ def test_maps_of_a_larger_size_have_a_finer_grid(clip, tmp_path):
 
 
 def test_method_and_stride_follow_the_network(clip):
-    from camreel.run_plan import describe_run, make_plan
+    from camreel.run_plan import make_plan
     from camreel.sources import open_source
 
     for name in ("mobilenet_v3_small", "s3d"):
@@ -474,6 +474,9 @@ def test_method_and_stride_follow_the_network(clip):
 
 
 def test_the_description_of_a_run_names_the_video_without_loading_a_network(clip):
+    from camreel.run_plan import describe_run
+    from camreel.sources import open_source
+
     with open_source(str(clip)) as source:
         lines = describe_run(source.info, source.notes, Config())
     assert "h264 160x96" in lines[0] and "30.000 frames per second" in lines[0] and "3.00 s" in lines[0]

@@ -17,8 +17,8 @@ import pytest
 import torch
 
 from camreel.cli.app import main
+from camreel.cli.training_page import make_page
 from camreel.errors import ConfigError
-from camreel.evaluate import lesson_page
 from camreel.flow import localize
 from camreel.metrics.classification_report import ClassificationReport
 from camreel.models import checkpoint
@@ -260,11 +260,11 @@ def test_the_page_shows_the_training_and_needs_no_other_file(full_result):
     result, _ = full_result
     wrong = np.eye(2, dtype=np.float32)[1 - result.held_out.truth]
     report = ClassificationReport(("along", "up"), result.held_out.examples, wrong)
-    page = lesson_page(dataclasses.replace(result, held_out=report), ["camreel", "train", "<x>"], "1")
+    page = make_page(dataclasses.replace(result, held_out=report), ["camreel", "train", "<x>"], "1")
     assert "macro-F1 0.000" in page and "taken for up 1.00" in page and "&lt;x&gt;" in page
     assert page.count("data:image/jpeg;base64,") == 2 * len(result.held_out.examples)
     assert page.count("<svg") == 2 and "http" not in page and "<script" not in page
-    assert "every clip held out was told right" in lesson_page(result, ["camreel"], "1")
+    assert "every held-out clip was classified correctly" in make_page(result, ["camreel"], "1")
 
 
 # --- the command
