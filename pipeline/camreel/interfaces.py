@@ -159,7 +159,7 @@ class Recognizer(Protocol):
 
 
 class CamMethod(Protocol):
-    """A class activation map method: a module in `camreel.cams`."""
+    """A class activation map method: a class with static methods, or a module."""
 
     complete: bool
     """With a linear head, the map's mean over all cells plus the bias equals the logit."""

@@ -1,6 +1,6 @@
 """Class activation maps from feature maps and a head, in closed form or from the head's gradient.
 
-A method is one module here and one line in `CAM_METHODS`; `camreel.interfaces.CamMethod` is the contract.
+A method is a class or module, and one line in `CAM_METHODS`; `camreel.interfaces.CamMethod` is the contract.
 
 Notation: A_k(p) is the last feature map at cell p of N cells, g_k(p) = d logit / d A_k(p). With global average pooling
 and a linear layer with weights w, g_k(p) = w_k m(p) / N, where the pooling weight m (mean 1) is 1 unless the pooling
@@ -13,11 +13,11 @@ divided by N. Every map is signed: the last ReLU of a formula comes later in the
 from __future__ import annotations
 
 CAM_METHODS: dict[str, str] = {
-    "cam": "camreel.cams.cam",
-    "gradcam": "camreel.cams.gradcam",
-    "hirescam": "camreel.cams.hirescam",
-    "gradcam++": "camreel.cams.gradcam_pp",
-    "xgradcam": "camreel.cams.xgradcam",
-    "layercam": "camreel.cams.layercam",
+    "cam": "camreel.cams.methods:Cam",
+    "gradcam": "camreel.cams.methods:GradCam",
+    "hirescam": "camreel.cams.methods:HiResCam",
+    "gradcam++": "camreel.cams.methods:GradCamPlusPlus",
+    "xgradcam": "camreel.cams.methods:XGradCam",
+    "layercam": "camreel.cams.methods:LayerCam",
 }
-"""Name -> module."""
+"""Name -> class or module with the members of `camreel.interfaces.CamMethod`."""

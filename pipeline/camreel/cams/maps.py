@@ -14,7 +14,7 @@ from camreel.runtime.registry import load_entry
 
 
 def load_method(name: str) -> CamMethod:
-    """Return the module of a CAM method.
+    """Return a CAM method.
 
     Raises:
         ConfigError: there is no such method.

@@ -88,8 +88,8 @@ def check_cam_method(method: CamMethod) -> None:
         AssertionError: a rule is broken; its text names it.
 
     Example:
-        >>> import camreel.cams.gradcam
-        >>> check_cam_method(camreel.cams.gradcam)
+        >>> from camreel.cams.methods import GradCam
+        >>> check_cam_method(GradCam)
     """
     for rule in CAM_METHOD_CHECKS:
         try:
