@@ -42,7 +42,9 @@ def test_it_says_what_where_and_when(video: Path, network: tuple[Recognizer, Con
             if class_id in active:
                 x, y = (round(value) for value in active[class_id].peak)
                 who = np.flatnonzero(truth.actions[t] == class_id)
-                hits.append(bool(np.isin(truth.masks[t, max(y - 15, 0) : y + 16, max(x - 15, 0) : x + 16], who + 1).any()))
+                hits.append(
+                    bool(np.isin(truth.masks[t, max(y - 15, 0) : y + 16, max(x - 15, 0) : x + 16], who + 1).any())
+                )
         false.append(bool(set(active) - set(near.ravel().tolist())))
     assert np.mean(found) > 0.75
     assert np.mean(hits) > 0.8

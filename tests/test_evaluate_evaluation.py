@@ -27,7 +27,7 @@ from camreel.evaluate.summary import summarize
 from camreel.metrics.detection import find_spans
 from camreel.reports.evaluation_report import _seed_ranges, render_text
 from camreel.reports.pages import evaluation_page
-from camreel.reports.tiles import TILE_WIDTH
+from camreel.reports.plots import TILE_WIDTH
 from camreel.structures import Action, Frame, Grid, Localization, Segment
 from camreel.synthetic import SPLITS, Film, film
 from camreel.synthetic.write import write_film, write_film_with_truth

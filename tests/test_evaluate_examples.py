@@ -8,7 +8,7 @@ import numpy as np
 from camreel.evaluate.examples import FRAMES, GREEN, ConfusedProgress, draw_confused_clips, draw_example
 from camreel.models import checkpoint
 from camreel.models.loading import load
-from camreel.reports.tiles import GAP, TILE_WIDTH
+from camreel.reports.plots import GAP, TILE_WIDTH
 from camreel.reports.training_report import ConfusedClip
 from camreel.structures import Action, Grid, Localization
 from camreel.synthetic import film

@@ -18,9 +18,12 @@ from camreel.config.schema import Config
 from camreel.evaluate.baselines import CHANCE
 from camreel.evaluate.collector import EvaluatedNetwork
 from camreel.evaluate.datasets.eval_video import EvalVideo
-from camreel.evaluate.faithfulness import ClassClipSelector, PerturbationScores, PerturbationTest, SampleBudget
-from camreel.evaluate.perturbations import (
+from camreel.evaluate.faithfulness import (
     STEPS,
+    ClassClipSelector,
+    PerturbationScores,
+    PerturbationTest,
+    SampleBudget,
     area_under,
     blur_pictures,
     freeze_stepwise,

@@ -8,12 +8,19 @@ import cv2
 import numpy as np
 import pytest
 
-from camreel.imageops.camera_motion import MAX_FRAMES, ResidualMotion, camera_motion, warp_affine
 from camreel.imageops.color import KR_KB, rgb_to_yuv, to_rgb, yuv_to_rgb_matrix
-from camreel.imageops.grid import fit_cells, tiling
-from camreel.imageops.guided_filter import guided_filter
-from camreel.imageops.optical_flow import OpticalFlow, agreement, flow_luma, flow_origins, warp
-from camreel.imageops.resize import shrink_plane
+from camreel.imageops.grid import fit_cells, guided_filter, shrink_plane, tiling
+from camreel.imageops.motion import (
+    MAX_FRAMES,
+    OpticalFlow,
+    ResidualMotion,
+    agreement,
+    camera_motion,
+    flow_luma,
+    flow_origins,
+    warp,
+    warp_affine,
+)
 from camreel.structures import F32, Frame, Picture
 from tests.make import frames, picture, textured
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from camreel.metrics.pointing_game import judge_peak, paint_boxes, peak_distance
+from camreel.metrics.localization import judge_peak, paint_boxes, peak_distance
 
 NAN = float("nan")
 

@@ -145,7 +145,9 @@ def _average_pool(x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    ("pool", "start"), [(_max_pool, 1.5), (_max_pool_with_padding, 0.5), (_average_pool, 1.5)], ids=lambda x: getattr(x, "__name__", str(x))
+    ("pool", "start"),
+    [(_max_pool, 1.5), (_max_pool_with_padding, 0.5), (_average_pool, 1.5)],
+    ids=lambda x: getattr(x, "__name__", str(x)),
 )
 @pytest.mark.parametrize("gate_axes", [None, (2, 3), (-1, -2)])
 def test_pooling_and_gates_by_function_are_measured(

@@ -8,10 +8,9 @@ from torch import Tensor
 
 from camreel.errors import ModelError
 from camreel.interfaces import Recognizer
-from camreel.models.initialization import empty
 from camreel.models.registry import architecture
 from camreel.models.torch_recognizer import TorchRecognizer, pooling_weights
-from camreel.models.weights import fill
+from camreel.models.weights import empty, fill
 from tests.networks import CALLABLE, FAMILIES, LINEAR, clip, features, network, new_network
 
 S3D_FULL = (1, 3, 18, 224, 256)

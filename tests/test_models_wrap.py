@@ -15,7 +15,8 @@ from camreel.testing import check_recognizer
 
 
 class FunctionalPooling(nn.Module):
-    """Convolutions with functional pooling, functional average pooling, and a linear layer: no pooling module anywhere."""
+    """Convolutions with functional pooling, functional average pooling, and a linear layer: no pooling module
+    anywhere."""
 
     def __init__(self, classes: int = 3) -> None:
         super().__init__()
@@ -106,12 +107,15 @@ def test_a_video_network_is_wrapped_with_its_clip_length():
 
 
 class FixedSize(nn.Module):
-    """A large flatten layer: one input size only, a head that is not pooling, a receptive field larger than the input."""
+    """A large flatten layer: one input size only, a head that is not pooling, a receptive field larger than the
+    input."""
 
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        blocks = [nn.Sequential(nn.Conv2d(3 if i == 0 else 6, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)) for i in range(4)]
+        blocks = [
+            nn.Sequential(nn.Conv2d(3 if i == 0 else 6, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)) for i in range(4)
+        ]
         self.features = nn.Sequential(*blocks)
         self.out = nn.Linear(6 * 2 * 2, 2)
 

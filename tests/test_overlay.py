@@ -11,8 +11,7 @@ import pytest
 
 from camreel.imageops.color import rgb_to_yuv
 from camreel.overlay.annotate import Overlay
-from camreel.overlay.color import CLASS_COLORS, heat_rgb, palette
-from camreel.overlay.heat import SaliencyField, draw_heat, gate
+from camreel.overlay.heat import CLASS_COLORS, SaliencyField, draw_heat, gate, heat_rgb, palette
 from camreel.overlay.panels import fit_text, text_mask, text_width
 from camreel.overlay.strip import LIVE_SECONDS, MAX_CURVES, Timeline, strip_height
 from camreel.sinks.options import STYLES

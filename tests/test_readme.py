@@ -24,7 +24,9 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-COMMANDS = [line.split("  #")[0].strip() for block in blocks("sh") for line in block.splitlines() if line.startswith("camreel ")]
+COMMANDS = [
+    line.split("  #")[0].strip() for block in blocks("sh") for line in block.splitlines() if line.startswith("camreel ")
+]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,9 @@ def test_commands_run_as_they_stand(command, desk):
         pytest.skip("no bash")
     for old in [*folder.glob("*.camreel.*"), folder / "out.json", folder / "part.mp4", folder / "part.jsonl"]:
         old.unlink(missing_ok=True)
-    done = subprocess.run(["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     for line in done.stderr.splitlines():
@@ -65,13 +69,33 @@ def test_commands_run_as_they_stand(command, desk):
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_runs_as_it_stands(code, desk):
     folder, environment = desk
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert not [path for path in folder.iterdir() if ".partial." in path.name]
 
 
-def test_the_tree_names_what_is_there():
-    tree = next(block for block in blocks("text") if "READ FIRST" in block)
-    named = set(re.findall(r"(\w+(?:\.py|/))", tree)) - {"pipeline/", "tests/", "configs/"}
-    house = {path.name + ("/" if path.is_dir() else "") for path in (ROOT / "pipeline" / "camreel").iterdir()}
-    assert named == {name for name in house if not name.startswith("__") and name != "py.typed"}
+def test_the_readme_is_short():
+    assert len(README.split()) <= 1400
+
+
+def test_links_lead_to_files():
+    targets = re.findall(r"\]\(([^)#]+)\)", README)
+    assert targets
+    assert not [target for target in targets if "://" not in target and not (ROOT / target).is_file()]
+
+
+def test_the_pages_of_the_documentation_are_linked():
+    pages = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pipeline" / "camreel" / "docs").glob("*.md")}
+    assert pages == {target for target in re.findall(r"\]\(([^)]+)\)", README) if target.startswith("pipeline/")}
+
+
+def test_the_architecture_page_names_every_room():
+    page = (ROOT / "pipeline" / "camreel" / "docs" / "architecture.md").read_text()
+    table = page[page.index("## Rooms") :]
+    named = set(
+        re.findall(r"`(\w+)`", " ".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `")))
+    )
+    rooms = {path.stem for path in (ROOT / "pipeline" / "camreel").iterdir() if not path.name.startswith(("__", "py."))}
+    assert named == rooms - {"docs"}

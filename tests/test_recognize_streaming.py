@@ -14,13 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camreel.cams.maps import activation_maps, load_method
+from camreel.models.architecture import LayerState
 from camreel.models.registry import ARCHITECTURES, architecture
-from camreel.models.stream_state import LayerState
 from camreel.models.torch_recognizer import TorchRecognizer
 from camreel.recognize.backend import Backend
 from camreel.recognize.batches import NetworkPlan
-from camreel.recognize.stage import recognize
-from camreel.recognize.streaming import StepRequest, step_batch
+from camreel.recognize.stage import StepRequest, recognize, step_batch
 from camreel.stages.sample import Sampling, fit_input, sample
 from camreel.stages.stitch import stitch
 from camreel.stages.windows import Windowing, stream_steps, windows

@@ -11,8 +11,15 @@ import pytest
 
 from camreel.metrics.frame_scores import FrameScores
 from camreel.reports.pages import training_page
-from camreel.reports.plots import plot_history, plot_reliability, plot_scores
-from camreel.reports.tiles import TILE_WIDTH, draw_text, encode_strip, make_tile
+from camreel.reports.plots import (
+    TILE_WIDTH,
+    draw_text,
+    encode_strip,
+    make_tile,
+    plot_history,
+    plot_reliability,
+    plot_scores,
+)
 from camreel.reports.training_report import ClassResult, ConfusedClip, HeldOutResult, TrainingReport
 from tests.make import picture
 

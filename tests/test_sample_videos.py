@@ -73,7 +73,12 @@ def test_the_same_seed_makes_the_same_video(video):
         for count, frame in enumerate(source):
             assert abs(frame.time - truth.times[count]) < 1e-6
             if count % 30 == 7:
-                off.append([np.abs(luma(frame.picture) - luma_of(again.pictures[count + shift])).mean() for shift in (-1, 0, 1)])
+                off.append(
+                    [
+                        np.abs(luma(frame.picture) - luma_of(again.pictures[count + shift])).mean()
+                        for shift in (-1, 0, 1)
+                    ]
+                )
     assert count == len(truth.times) - 1
     before, here, after = np.mean(off, axis=0)
     assert here < 1.5 and here < min(before, after)

@@ -7,7 +7,7 @@ import json
 from fractions import Fraction
 
 from camreel.records import LINE
-from camreel.sinks.live_records import EventSink
+from camreel.sinks.json_records import EventSink
 from camreel.structures import Counts, Frame, Header, Localization, Segment, Summary, Tube, VideoInfo
 from tests.make import MILLI, picture
 

@@ -21,8 +21,7 @@ import pytest
 from camreel.errors import OutputError
 from camreel.imageops.color import rgb_to_yuv
 from camreel.sinks import window as module
-from camreel.sinks.snapshot import snapshot
-from camreel.sinks.window import Window, has_screen
+from camreel.sinks.window import Window, has_screen, snapshot
 from camreel.structures import DisplayFrame, Frame, Matrix, Picture
 
 ROOT = str(Path(__file__).resolve().parents[1])

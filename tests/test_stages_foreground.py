@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from camreel.imageops.camera_motion import MAX_FRAMES
+from camreel.imageops.motion import MAX_FRAMES
 from camreel.stages.foreground import (
     BIN_BLUR,
     COLOR_BINS,

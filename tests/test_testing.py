@@ -18,7 +18,7 @@ from camreel.runtime.registry import load_entry
 from camreel.sinks import SINKS
 from camreel.sources import open_source
 from camreel.stages.smooth import SMOOTHERS
-from camreel.stages.smooth.ema import EmaSmoother
+from camreel.stages.smooth.averages import EmaSmoother
 from camreel.testing import (
     CAM_METHOD_CHECKS,
     RECOGNIZER_CHECKS,
@@ -55,7 +55,9 @@ def test_smoothers_follow_the_contract(name, rule, causal):
 
 
 @pytest.mark.parametrize("rule", SINK_CHECKS, ids=lambda rule: rule.__name__)
-@pytest.mark.parametrize(("name", "suffix"), [(name, suffix) for name, kind in SINKS.items() for suffix in kind.suffixes])
+@pytest.mark.parametrize(
+    ("name", "suffix"), [(name, suffix) for name, kind in SINKS.items() for suffix in kind.suffixes]
+)
 def test_sinks_follow_the_contract(name, suffix, rule, tmp_path):
     rule(load_entry(SINKS[name].entry), tmp_path / f"out{suffix}")
 
@@ -124,8 +126,12 @@ def test_a_network_that_follows_the_rules_is_accepted():
 def test_a_cam_method_that_only_claims_completeness_is_refused():
     class Claims:
         complete = True
-        closed_form = staticmethod(lambda maps, weight, m: torch.relu(load_method("gradcam").closed_form(maps, weight, m)))
-        from_gradient = staticmethod(lambda maps, gradient: torch.relu(load_method("gradcam").from_gradient(maps, gradient)))
+        closed_form = staticmethod(
+            lambda maps, weight, m: torch.relu(load_method("gradcam").closed_form(maps, weight, m))
+        )
+        from_gradient = staticmethod(
+            lambda maps, gradient: torch.relu(load_method("gradcam").from_gradient(maps, gradient))
+        )
 
     with pytest.raises(AssertionError, match="complete maps add up"):
         check_cam_method(Claims())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from camreel.train import augment as augmentation
-from camreel.train.augment import augment
+from camreel.train.batch_sampler import augment
 from camreel.train.render_pool import FILM_SIZES
 
 

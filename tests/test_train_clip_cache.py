@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from camreel.models.loading import load
-from camreel.train.clip_cache import ClipCache, UnusableClip
 from camreel.train.dataset import LabeledClip
+from camreel.train.training_data import ClipCache, UnusableClip
 from tests.labeled_clips import folder as folder
 
 

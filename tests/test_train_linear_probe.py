@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from camreel.train.dataset import LabeledClip
-from camreel.train.embeddings import ClipEmbeddings
-from camreel.train.linear_probe import LinearProbe, _regress, choose_weight_decay, fit_probe
+from camreel.train.linear_probe import ClipEmbeddings, LinearProbe, _regress, choose_weight_decay, fit_probe
 
 NAMES = ("class 0", "class 1", "class 2")
 

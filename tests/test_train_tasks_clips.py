@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from camreel.cli.app import main
-from camreel.cli.training_page import make_page
+from camreel.cli.train_clips import make_page
 from camreel.errors import ConfigError
 from camreel.flow import localize
 from camreel.metrics.classification_report import ClassificationReport
@@ -27,13 +27,12 @@ from camreel.models.torch_recognizer import TorchRecognizer
 from camreel.synthetic import ACTIONS
 from camreel.train.batch_sampler import ClipBatch
 from camreel.train.checkpointing import TrainingFiles, state_path
-from camreel.train.clip_cache import ClipCache
-from camreel.train.embeddings import normalize, pool
-from camreel.train.linear_probe import LinearProbe
+from camreel.train.linear_probe import LinearProbe, normalize, pool
 from camreel.train.optimizer import Freeze, trained_parameters
 from camreel.train.tasks import clips
 from camreel.train.tasks.clips import ClipTask, ClipTrainingOptions, TrainingResult, train_clips
 from camreel.train.trainer import Trainer, TrainerOptions, TrainingProgress
+from camreel.train.training_data import ClipCache
 from tests.labeled_clips import folder as folder
 
 # --- the task

@@ -11,9 +11,8 @@ import cv2
 import numpy as np
 
 from camreel.evaluate.localization_scores import PredictedLocation
-from camreel.imageops.camera_motion import ResidualMotion
-from camreel.imageops.grid import fit_cells
-from camreel.imageops.resize import shrink_plane
+from camreel.imageops.grid import fit_cells, shrink_plane
+from camreel.imageops.motion import ResidualMotion
 from camreel.stages.resample import MAP_SIDE
 from camreel.structures import F32, Frame, Picture
 

@@ -15,9 +15,10 @@ from camreel.evaluate.collector import VideoResult, replace_options
 from camreel.evaluate.datasets.eval_video import EvalVideo
 from camreel.flow import load_recognizer, localize
 from camreel.interfaces import Recognizer
-from camreel.overlay.color import AMBER, Color
+from camreel.overlay.heat import AMBER
+from camreel.overlay.layer import Color
 from camreel.reports.evaluation_report import ExampleVideo
-from camreel.reports.tiles import TILE_WIDTH, draw_box, draw_heat, draw_peak, draw_text, encode_strip, make_tile
+from camreel.reports.plots import TILE_WIDTH, draw_box, draw_heat, draw_peak, draw_text, encode_strip, make_tile
 from camreel.reports.training_report import ConfusedClip
 from camreel.sources import open_source
 from camreel.structures import U8, Localization

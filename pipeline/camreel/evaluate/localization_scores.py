@@ -13,8 +13,15 @@ from camreel.evaluate.datasets.eval_video import PeopleBoxes
 from camreel.imageops.grid import tiling
 from camreel.metrics import Bools
 from camreel.metrics.detection import BoxTable
-from camreel.metrics.localization import PixelPrecision, best_iou, cell_coverage, energy_inside
-from camreel.metrics.pointing_game import judge_peak, paint_boxes, peak_distance
+from camreel.metrics.localization import (
+    PixelPrecision,
+    best_iou,
+    cell_coverage,
+    energy_inside,
+    judge_peak,
+    paint_boxes,
+    peak_distance,
+)
 from camreel.metrics.stability import FlickerMeter, FrameMotion
 from camreel.stages.localize import BoxRule, find_boxes
 from camreel.structures import F32, Action, Ints

@@ -21,8 +21,7 @@ from camreel.metrics.frame_scores import (
     temporal_iou,
     top1,
 )
-from camreel.metrics.localization import box_accuracy, mean_over_videos
-from camreel.metrics.pointing_game import TOLERANCE_PIXELS
+from camreel.metrics.localization import TOLERANCE_PIXELS, box_accuracy, mean_over_videos
 
 PAIR_SPLIT = "pair"
 """The split on which the pointing game between two actors is measured."""

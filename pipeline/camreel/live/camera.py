@@ -23,8 +23,7 @@ from camreel.live.metrics import CameraMetrics, MetricsSnapshot
 from camreel.live.options import CaptureOptions
 from camreel.recognize.backend import Backend
 from camreel.recognize.batches import ForwardRequest, backbone_batch
-from camreel.recognize.stage import Batching
-from camreel.recognize.streaming import StepRequest, step_batch
+from camreel.recognize.stage import Batching, StepRequest, step_batch
 from camreel.run_plan import RunPlan, RuntimeHooks, make_plan
 from camreel.runtime.concurrency import (
     Channel,

@@ -20,9 +20,8 @@ from camreel.live.metrics import Delays, describe_status, make_status, prometheu
 from camreel.live.options import LiveOptions
 from camreel.live.renderer import side_by_side
 from camreel.runtime.registry import load_entry
-from camreel.sinks.snapshot import snapshot
 from camreel.sinks.web.messages import PageCommand, PageOptions, SetDisplayOptions, SetRecording, Status
-from camreel.sinks.window import Window
+from camreel.sinks.window import Window, snapshot
 from camreel.structures import DisplayFrame, DisplayOptions
 
 log = logging.getLogger(__name__)

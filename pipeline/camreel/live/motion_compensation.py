@@ -10,8 +10,8 @@ from collections import deque
 
 import numpy as np
 
-from camreel.imageops.optical_flow import CUT_AGREEMENT, OpticalFlow, agreement, flow_luma, flow_origins, warp
-from camreel.imageops.resize import shrink_plane
+from camreel.imageops.grid import shrink_plane
+from camreel.imageops.motion import CUT_AGREEMENT, OpticalFlow, agreement, flow_luma, flow_origins, warp
 from camreel.structures import F32, U8, Action, Box, Frame, Localization
 
 GRID_CELLS = 54

@@ -15,7 +15,7 @@ from camreel.interfaces import DisplaySink
 from camreel.live.camera import LiveCamera
 from camreel.live.options import LiveOptions
 from camreel.runtime.concurrency import Channel, Overflow, QueueWorker
-from camreel.sinks.live_records import EventSink
+from camreel.sinks.json_records import EventSink
 from camreel.sinks.publish.publisher import Publisher
 from camreel.sinks.video.recorder import Recorder
 from camreel.structures import DisplayFrame, Frame, Header, Localization, Summary, VideoInfo

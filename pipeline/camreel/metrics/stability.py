@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from camreel.imageops.optical_flow import OpticalFlow, agreement, flow_luma, flow_origins, warp
-from camreel.imageops.resize import shrink_plane
+from camreel.imageops.grid import shrink_plane
+from camreel.imageops.motion import OpticalFlow, agreement, flow_luma, flow_origins, warp
 from camreel.structures import F32, U8, Ints, Picture
 
 SALIENCY_BINS = 1000

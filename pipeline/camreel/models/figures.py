@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from camreel.interfaces import Ends, Features, Geometry
-from camreel.models.architecture import Architecture, BundledCheckpoint
+from camreel.models.architecture import Architecture, BundledCheckpoint, LayerState
 from camreel.models.checkpoint import Metadata
-from camreel.models.stream_state import LayerState
 
 Inputs = Literal["both", "rgb", "difference"]
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from camreel.errors import ConfigError, InputError, ModelError, nearest
-from camreel.models import checkpoint, initialization, weights
+from camreel.models import checkpoint, weights
 from camreel.models.architecture import Architecture
 from camreel.models.loading import PICKLES, default_metadata
 from camreel.models.registry import ARCHITECTURES, architecture
@@ -63,7 +63,7 @@ def import_weights(
         why = f"it has no tensor {row.classifier}.weight; it begins with {known}"
         raise ModelError(f"{path} does not fit {arch}", why, "name the network it was made for with --arch")
     rows = len(tensors[f"{row.classifier}.weight"])
-    net = initialization.empty(arch, row, rows)
+    net = weights.empty(arch, row, rows)
     weights.fill(net, row, tensors, str(path), f"name the network it was made for with --arch, in place of {arch}")
     # The blank metadata of a bundled network has placeholders for names.
     published = blank.classes if row.bundle is None else ()

@@ -9,8 +9,8 @@ from typing import Any
 
 from camreel.errors import ModelError, nearest
 from camreel.interfaces import Recognizer
-from camreel.models import checkpoint, initialization
-from camreel.models import weights as published_weights
+from camreel.models import checkpoint
+from camreel.models import weights as network_weights
 from camreel.models.architecture import BUNDLED, BundledCheckpoint
 from camreel.models.checkpoint import Metadata
 from camreel.models.factory import call_factory
@@ -75,14 +75,14 @@ def _named(name: str, weights: str, seed: int) -> Recognizer:
             )
         return _assemble(metadata, tensors, path, checkpoint.digest(path), todo=_import_hint(name, path))
     if suffix in PICKLES:
-        tensors = published_weights.read_pickle(path)
+        tensors = network_weights.read_pickle(path)
         return _assemble(default_metadata(name), tensors, path, checkpoint.digest(path), todo=_import_hint(name, path))
     if row.bundle is not None:
         return _bundled(name, row.bundle, weights)
-    entry = published_weights.published(name, weights)
-    path = published_weights.fetch(entry.url)
-    tensors = published_weights.read_pickle(path)
-    metadata = published_weights.describe(name, row, entry)
+    entry = network_weights.published(name, weights)
+    path = network_weights.fetch(entry.url)
+    tensors = network_weights.read_pickle(path)
+    metadata = network_weights.describe(name, row, entry)
     return _assemble(metadata, tensors, path, checkpoint.digest(path), label=entry.name)
 
 
@@ -94,10 +94,10 @@ def _import_hint(name: str, path: Path) -> str:
 
 def _random(name: str, seed: int) -> TorchRecognizer:
     metadata = default_metadata(name)
-    net = initialization.build(name, architecture(name), len(metadata.classes), seed)
+    net = network_weights.build(name, architecture(name), len(metadata.classes), seed)
     source = metadata.model_copy(update={"source": "random"})
     recognizer = TorchRecognizer(net, architecture(name), source, "random", None)
-    initialization.calibrate(recognizer, seed)
+    network_weights.calibrate(recognizer, seed)
     return recognizer
 
 
@@ -124,7 +124,7 @@ def default_metadata(name: str) -> Metadata:
     bundle = architecture(name).bundle
     if bundle is not None:
         return bundle.blank
-    return published_weights.describe(name, architecture(name), published_weights.published(name))
+    return network_weights.describe(name, architecture(name), network_weights.published(name))
 
 
 def _assemble(
@@ -148,8 +148,8 @@ def _assemble(
             f"its classifier has {rows} classes, but {len(metadata.classes)} have names",
             f"name them: camreel import {path} --arch {metadata.arch} --class-names NAMES.txt -o mine.safetensors",
         )
-    net = initialization.empty(metadata.arch, row, len(metadata.classes))
-    published_weights.fill(net, row, tensors, str(path), todo)
+    net = network_weights.empty(metadata.arch, row, len(metadata.classes))
+    network_weights.fill(net, row, tensors, str(path), todo)
     return TorchRecognizer(net, row, metadata, label or path.name, sha256)
 
 
@@ -161,7 +161,7 @@ def _pickle(path: Path, trusted: bool) -> TorchRecognizer:
             "camreel reads one only when told to, and then only its tensors",
             f"add --trust-pickle, or convert it: camreel import {path} --arch NAME -o mine.safetensors",
         )
-    content = published_weights.read_pickle(path)
+    content = network_weights.read_pickle(path)
     text, tensors = content.get(checkpoint.KEY), content.get("state_dict")
     if text is None or not isinstance(tensors, dict):
         raise ModelError(

@@ -14,9 +14,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from camreel.errors import ModelError
 from camreel.interfaces import Ends, Features, Geometry, LinearHead, Triple
-from camreel.models.architecture import Architecture
+from camreel.models.architecture import Architecture, LayerState
 from camreel.models.checkpoint import Metadata
-from camreel.models.stream_state import LayerState
 
 Axes = tuple[int, int, int]
 

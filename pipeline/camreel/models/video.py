@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from camreel.interfaces import Ends, Features, Geometry
-from camreel.models.architecture import Architecture
-from camreel.models.stream_state import LayerState
+from camreel.models.architecture import Architecture, LayerState
 
 
 def _resnet(net: Any, x: Tensor) -> Features:

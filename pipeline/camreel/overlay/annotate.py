@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from camreel.overlay.color import AMBER, BLACK, WHITE, Palette, palette
-from camreel.overlay.heat import SaliencyField, draw_heat, gate
+from camreel.overlay.heat import AMBER, BLACK, WHITE, Palette, SaliencyField, draw_heat, gate, palette
 from camreel.overlay.layer import Layer, Rect, copy_picture, crop, draw_lines, draw_rectangle, floor_even
 from camreel.overlay.panels import Row, label_panel, legend_panel, line_height, list_panel
 from camreel.overlay.strip import Timeline, strip_height

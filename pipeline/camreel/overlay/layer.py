@@ -5,7 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from camreel.overlay.color import Color
 from camreel.structures import F32, U8, Picture
 
 Rect = tuple[int, int, int, int]
@@ -13,6 +12,9 @@ Rect = tuple[int, int, int, int]
 
 SHIFT = 4
 """Fractional bits of the coordinates that OpenCV draws at."""
+
+Color = tuple[int, int, int]
+"""(Y, U, V) or (R, G, B), 8 bit."""
 
 
 def floor_even(value: float) -> int:

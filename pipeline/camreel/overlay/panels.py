@@ -9,8 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from camreel.overlay.color import BLACK, WHITE, Color, Palette
-from camreel.overlay.layer import Layer, rounded_rectangle
+from camreel.overlay.heat import BLACK, WHITE, Palette
+from camreel.overlay.layer import Color, Layer, rounded_rectangle
 from camreel.structures import U8
 
 FONT_WEIGHT = 560

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from camreel.overlay.color import BLACK, CLASS_COLORS, WHITE, Color, Palette
-from camreel.overlay.layer import SHIFT, Layer, fill_rectangle, floor_even
+from camreel.overlay.heat import BLACK, CLASS_COLORS, WHITE, Palette
+from camreel.overlay.layer import SHIFT, Color, Layer, fill_rectangle, floor_even
 from camreel.overlay.panels import BACKGROUND_OPACITY
 from camreel.structures import U8, Action, Picture
 

@@ -10,8 +10,8 @@ def load_entry(entry: str) -> Any:
     """Import the object that a registry entry "package.module:name" (or "package.module") names.
 
     Example:
-        >>> load_entry("camreel.stages.smooth.ema:EmaSmoother")
-        <class 'camreel.stages.smooth.ema.EmaSmoother'>
+        >>> load_entry("camreel.stages.smooth.averages:EmaSmoother")
+        <class 'camreel.stages.smooth.averages.EmaSmoother'>
     """
     module, _, name = entry.partition(":")
     found: Any = import_module(module)

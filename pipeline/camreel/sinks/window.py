@@ -1,19 +1,22 @@
-"""A window on the screen. Everything here must run in the main thread."""
+"""A window on the screen, and snapshots as PNG files. The window must run in the main thread."""
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from statistics import median
 
 import cv2
 import numpy as np
 
 from camreel.imageops.color import to_bgr
-from camreel.structures import DisplayFrame
+from camreel.runtime.files import atomic_write
+from camreel.structures import DisplayFrame, Picture
 
 MAX_OPENING_SIZE = (1280, 720)
 """Maximum (width, height) in pixels of a window when it opens; the user can enlarge it."""
@@ -170,3 +173,31 @@ def _opening_size(width: int, height: int) -> tuple[int, int]:
     """Return the (width, height) of the window for a picture, with the picture's aspect ratio."""
     scale = min(1.0, MAX_OPENING_SIZE[0] / width, MAX_OPENING_SIZE[1] / height)
     return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def snapshot(picture: Picture, folder: Path) -> Path:
+    """Write a picture as `camreel-20260131-235959.png`, named after the local time. Existing files are never replaced.
+
+    Args:
+        picture: the picture.
+        folder: folder of the file; created if it is missing.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    data = cv2.imencode(".png", to_bgr(picture))[1].tobytes()
+    path = _free_path(folder, time.strftime("camreel-%Y%m%d-%H%M%S"))
+    with atomic_write(path) as partial:
+        partial.write_bytes(data)
+    return path
+
+
+def _free_path(folder: Path, stem: str) -> Path:
+    for count in itertools.count(1):
+        path = folder / (f"{stem}.png" if count == 1 else f"{stem}-{count}.png")
+        if not os.path.lexists(path):
+            break
+    return path

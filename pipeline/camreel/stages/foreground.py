@@ -15,9 +15,8 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from camreel.imageops.camera_motion import ResidualMotion
-from camreel.imageops.guided_filter import guided_filter
-from camreel.imageops.resize import shrink_plane
+from camreel.imageops.grid import guided_filter, shrink_plane
+from camreel.imageops.motion import ResidualMotion
 from camreel.structures import F32, FrameActivation, Picture
 
 EVIDENCE_WEIGHT = 0.75

@@ -12,9 +12,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from camreel.imageops.grid import fit_cells, tiling
-from camreel.imageops.guided_filter import guided_filter
-from camreel.imageops.resize import shrink_plane
+from camreel.imageops.grid import fit_cells, guided_filter, shrink_plane, tiling
 from camreel.structures import FrameActivation
 
 REFINED_SIDE = 214

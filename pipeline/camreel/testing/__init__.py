@@ -12,11 +12,9 @@ pass.
 
 from __future__ import annotations
 
-from camreel.testing.cam_methods import CAM_METHOD_CHECKS, check_cam_method
+from camreel.testing.inputs_outputs import SINK_CHECKS, SOURCE_CHECKS, check_sink, check_source
+from camreel.testing.maps import CAM_METHOD_CHECKS, SMOOTHER_CHECKS, check_cam_method, check_smoother
 from camreel.testing.recognizers import RECOGNIZER_CHECKS, check_recognizer
-from camreel.testing.sinks import SINK_CHECKS, check_sink
-from camreel.testing.smoothers import SMOOTHER_CHECKS, check_smoother
-from camreel.testing.sources import SOURCE_CHECKS, check_source
 
 __all__ = [
     "CAM_METHOD_CHECKS",

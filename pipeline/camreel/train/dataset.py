@@ -106,7 +106,8 @@ def _read_folders(folder: Path) -> Iterator[LabeledClip]:
         for place in sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")):
             for path in sorted(place.iterdir()):
                 # Annotated videos that camreel wrote beside the clips are not clips.
-                if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".") and ".camreel." not in path.name:
+                hidden = path.name.startswith(".") or ".camreel." in path.name
+                if path.suffix.lower() in VIDEO_SUFFIXES and not hidden:
                     yield LabeledClip(path, place.name, groups.get(path.name, str(path)), subset)
 
 

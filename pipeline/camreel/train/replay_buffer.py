@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camreel.structures import F32, U8
-from camreel.train.augment import augment, resize
+from camreel.train.batch_sampler import augment, resize
 from camreel.train.render_pool import FILM_SIZES, SyntheticClip
 
 CLIP_SIZES = ((112, 112), (96, 144), (88, 152))

@@ -14,10 +14,9 @@ import av
 
 from camreel.errors import CamreelError
 from camreel.sinks.options import VideoOptions
-from camreel.sinks.video.audio import AudioTrack, is_disk_error
 from camreel.sinks.video.clock import SourceClock
 from camreel.sinks.video.encoder import EncoderSettings, choose_encoder, encoder_options
-from camreel.sinks.video.writer import VideoWriter
+from camreel.sinks.video.writer import AudioTrack, VideoWriter, is_disk_error
 from camreel.structures import Header, Localization, Summary, VideoInfo
 
 

@@ -15,8 +15,7 @@ try:
     import prometheus_client  # noqa: F401 - the caller's `metrics` needs it when the page is open, too late for an error
     import websockets  # noqa: F401 - uvicorn loads it by name
 
-    from camreel.sinks.web.auth import AuthMiddleware
-    from camreel.sinks.web.server import ServerThread, is_loopback, listen, page_url
+    from camreel.sinks.web.server import AuthMiddleware, ServerThread, is_loopback, listen, page_url
     from camreel.sinks.web.session_state import SessionState, VisitorCamera
     from camreel.sinks.web.site import Site
 except ModuleNotFoundError as missing:

@@ -16,7 +16,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from camreel.overlay.color import CLASS_COLORS
+from camreel.overlay.heat import CLASS_COLORS
 from camreel.sinks.web.jpeg import encode_jpeg
 from camreel.sinks.web.messages import (
     PageOptions,

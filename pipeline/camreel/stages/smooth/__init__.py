@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from camreel.interfaces import Smoother
 
 SMOOTHERS: dict[str, str] = {
-    "none": "camreel.stages.smooth.none:Unsmoothed",
-    "gaussian": "camreel.stages.smooth.gaussian:GaussianSmoother",
-    "ema": "camreel.stages.smooth.ema:EmaSmoother",
+    "none": "camreel.stages.smooth.averages:Unsmoothed",
+    "gaussian": "camreel.stages.smooth.averages:GaussianSmoother",
+    "ema": "camreel.stages.smooth.averages:EmaSmoother",
     "flow": "camreel.stages.smooth.flow:FlowSmoother",
 }
 """Name -> class, created with (time constant in seconds, causal)."""

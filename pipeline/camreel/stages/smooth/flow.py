@@ -17,9 +17,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from camreel.imageops.optical_flow import CUT_AGREEMENT, OpticalFlow, agreement, flow_luma, flow_origins, warp
-from camreel.imageops.resize import shrink_plane
-from camreel.stages.smooth.gaussian import shared_rows
+from camreel.imageops.grid import shrink_plane
+from camreel.imageops.motion import CUT_AGREEMENT, OpticalFlow, agreement, flow_luma, flow_origins, warp
+from camreel.stages.smooth.averages import shared_rows
 from camreel.structures import F32, U8, FrameActivation, Ints
 
 REACH = 3.0

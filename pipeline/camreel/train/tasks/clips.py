@@ -27,8 +27,7 @@ from camreel.structures import F32
 from camreel.train.batch_sampler import BatchSampler, ClipBatch, steps_per_epoch
 from camreel.train.checkpointing import TrainingFiles, check_output
 from camreel.train.dataset import Dataset, LabeledClip, read_dataset, split_dataset
-from camreel.train.embeddings import Backbone, embed, normalize, pool
-from camreel.train.linear_probe import LinearProbe, choose_weight_decay, fit_probe
+from camreel.train.linear_probe import Backbone, LinearProbe, choose_weight_decay, embed, fit_probe, normalize, pool
 from camreel.train.optimizer import DecayedAdamW, Freeze, trained_parameters
 from camreel.train.precision import choose_precision
 from camreel.train.schedule import EarlyStopping

@@ -1,4 +1,4 @@
-"""Zero-phase Gaussian average in time, cell by cell."""
+"""Averages in time, cell by cell: no smoothing, Gaussian, exponential moving average."""
 
 from __future__ import annotations
 
@@ -63,3 +63,44 @@ def shared_rows(a: Ints, b: Ints) -> tuple[Ints, Ints]:
     """Return the positions in the ascending arrays `a` and `b` of the values that are in both."""
     _, in_a, in_b = np.intersect1d(a, b, assume_unique=True, return_indices=True)
     return in_a, in_b
+
+
+class EmaSmoother:
+    """state += (1 - exp(-dt / tau)) (frame - state), dt in seconds. A newly mapped class starts at its map.
+
+    Args:
+        seconds: time constant tau.
+        causal: no difference; the average always looks back only.
+    """
+
+    lag = 0.0
+
+    def __init__(self, seconds: float, causal: bool = False) -> None:
+        self._tau = seconds
+
+    def __call__(self, activations: Iterable[FrameActivation]) -> Iterator[FrameActivation]:
+        """Yield every activation at once, smoothed."""
+        state: FrameActivation | None = None
+        for activation in activations:
+            state = activation if state is None else self._step(state, activation)
+            yield state
+
+    def _step(self, state: FrameActivation, now: FrameActivation) -> FrameActivation:
+        old = math.exp(-(now.frame.time - state.frame.time) / self._tau)
+        maps = now.maps.copy()
+        mine, theirs = shared_rows(now.classes, state.classes)
+        maps[mine] += old * (state.maps[theirs] - maps[mine])
+        return dataclasses.replace(now, logits=now.logits + old * (state.logits - now.logits), maps=maps)
+
+
+class Unsmoothed:
+    """Pass activations on unchanged."""
+
+    lag = 0.0
+
+    def __init__(self, seconds: float, causal: bool = False) -> None:
+        """Take the arguments of every smoother; there is nothing to set."""
+
+    def __call__(self, activations: Iterable[FrameActivation]) -> Iterator[FrameActivation]:
+        """Yield every activation."""
+        yield from activations
