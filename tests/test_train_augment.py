@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from camreel.train import augment as augmentation
+from camreel.train import batch_sampler
 from camreel.train.batch_sampler import augment
 from camreel.train.render_pool import FILM_SIZES
 
@@ -33,8 +33,8 @@ def test_variants_do_not_change_the_original():
 def test_crops_keep_most_of_the_picture(shape: tuple[int, int]):
     rng = np.random.default_rng(0)
     for _ in range(300):
-        top, left, height, width = augmentation._crop(shape, rng)
-        assert height * width >= augmentation.MIN_CROP_AREA * shape[0] * shape[1]
+        top, left, height, width = batch_sampler._crop(shape, rng)
+        assert height * width >= batch_sampler.MIN_CROP_AREA * shape[0] * shape[1]
         assert 0 <= top <= top + height <= shape[0]
         assert 0 <= left <= left + width <= shape[1]
 
